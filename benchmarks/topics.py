@@ -5,6 +5,8 @@
     topics.py [--quick] [--json] [CORPUS]        train on a part of the corpus, score on the rest
     topics.py --curve [--quick] [--json] [CORPUS]
                                                  the same with few labels a topic and with many, several seeds each
+    topics.py --semantic [MODEL] [--quick] [--json] [CORPUS]
+                                                 words alone and with meanings: 0, 200 and all labels a topic
 
 A line has `id`, `title` and perhaps `excerpt` and `url`; a labelled one `topic` (null is Other). Predictions are
 `{"id", "topic"|null, "score", "placed"}`: the best guess, how clear it was, and whether the product would place
@@ -18,14 +20,17 @@ import functools
 import json
 import os
 import random
+import resource
 import sys
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from digest.collect.meanings import BATCH
 from digest.config import OTHER
 from digest.curate import urls
 from digest.curate.keywords import Keywords
@@ -42,6 +47,7 @@ GOALS = {
 }
 CURVE_GOALS = {"placed_right": 0.43, "placed_right_all": 0.48, "precision": 0.9}
 PARTS = 5
+SEMANTIC = (0, 200, 10**6)  # labels a topic
 
 
 @functools.cache
@@ -54,15 +60,23 @@ def text(row: dict[str, Any], *, excerpts: bool = True) -> Text:
     return _text(row["title"], (row.get("excerpt") or "") if excerpts else "", row.get("url") or "")
 
 
+@functools.cache
+def _site(url: str) -> str:
+    return site(urls.normalise(url))
+
+
 def learn(rows: list[dict[str, Any]], *, excerpts: bool = True) -> Placer:
-    labels = [Label(text(r, excerpts=excerpts), r["topic"] or OTHER, site(urls.normalise(r["url"]))) for r in rows]
+    labels = [Label(text(r, excerpts=excerpts), r["topic"] or OTHER, _site(r["url"])) for r in rows]
     return train(headings({}), labels, precision=0.9, trainer=NaiveBayes)
 
 
-def predict(placer: Placer, rows: list[dict[str, Any]], *, excerpts: bool = True) -> list[dict[str, Any]]:
+def predict(
+    placer: Placer, rows: list[dict[str, Any]], *, excerpts: bool = True, vectors: dict[str, bytes] | None = None
+) -> list[dict[str, Any]]:
     found = []
     for row in rows:
-        placement = placer.place(text(row, excerpts=excerpts))
+        said = text(row, excerpts=excerpts)
+        placement = placer.place(replace(said, vector=vectors[row["id"]]) if vectors else said)
         found.append(
             {
                 "id": row["id"],
@@ -183,15 +197,7 @@ def curve(rows: list[dict[str, Any]], *, parts: range, seeds: int) -> dict[str, 
             right = placed = labelled = 0
             for number in parts:
                 rest = [row for row in rows if part(row) != number]
-                random.Random(f"{seed} {number}").shuffle(rest)
-                counts: Counter[str] = Counter()
-                learned = []
-                for row in rest:
-                    topic = row["topic"] or OTHER
-                    if counts[topic] < most:
-                        counts[topic] += 1
-                        learned.append(row)
-                placer = learn(learned)
+                placer = learn(few(rest, most, seed=f"{seed} {number}"))
                 for row in rows:
                     if part(row) == number:
                         topic = placer.place(text(row)).topic
@@ -210,6 +216,58 @@ def curve(rows: list[dict[str, Any]], *, parts: range, seeds: int) -> dict[str, 
     return found
 
 
+def semantic(rows: list[dict[str, Any]], model: str, *, parts: range) -> dict[str, Any]:
+    """Words alone, and beside what the texts mean, by labels a topic; milliseconds a text, megabytes of all."""
+    from digest.curate.semantic import Meaning, phrases
+    from digest.parse import meaning
+
+    def read(texts: list[str]) -> list[bytes]:
+        batches = [tuple(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)]
+        return [vector for batch in batches for vector in meaning.read(meaning.Meant(model, batch))]
+
+    topics = headings({})
+    said = [(slug, phrase) for slug, heading in topics.items() for phrase in phrases(heading)]
+    meant: dict[str, list[bytes]] = {}
+    for (slug, _), vector in zip(said, read([phrase for _, phrase in said]), strict=True):
+        meant.setdefault(slug, []).append(vector)
+    figures: dict[str, Any] = {}
+    for name, excerpts in (("title", False), ("text", True)):
+        begun = time.process_time()
+        vectors = read([meaning.said(row["title"], (row.get("excerpt") or "") * excerpts) for row in rows])
+        figures[f"ms a {name}"] = 1000 * (time.process_time() - begun) / len(rows)
+    figures["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    vector_of = {row["id"]: vector for row, vector in zip(rows, vectors, strict=True)}
+    for most in SEMANTIC:
+        for name, trainer in (("words", NaiveBayes), ("meanings", Meaning(meant, NaiveBayes))):
+            gold, predicted = [], []
+            for number in parts:
+                rest = [row for row in rows if part(row) != number]
+                labels = [
+                    Label(replace(text(r), vector=vector_of[r["id"]]), r["topic"] or OTHER, _site(r["url"]))
+                    for r in few(rest, most, seed=f"0 {number}")
+                ]
+                placer = train(topics, labels, precision=0.9, trainer=trainer)
+                asked = [row for row in rows if part(row) == number]
+                gold += asked
+                predicted += predict(placer, asked, vectors=vector_of)
+            figures[f"{name}, {'all' if most == 10**6 else most} labels"] = measure(gold, predicted)
+    return figures
+
+
+def few(rows: list[dict[str, Any]], most: int, *, seed: str) -> list[dict[str, Any]]:
+    """So many rows of each topic, drawn by the seed."""
+    drawn = list(rows)
+    random.Random(seed).shuffle(drawn)
+    counts: Counter[str] = Counter()
+    found = []
+    for row in drawn:
+        topic = row["topic"] or OTHER
+        if counts[topic] < most:
+            counts[topic] += 1
+            found.append(row)
+    return found
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--train", metavar="LABELLED")
@@ -217,6 +275,7 @@ def main() -> None:
     options.add_argument("--quick", action="store_true", help="hold out one part of five only")
     options.add_argument("--json", action="store_true")
     options.add_argument("--curve", action="store_true", help="by the number of labels a topic")
+    options.add_argument("--semantic", nargs="?", const="semantic", metavar="MODEL", help="with meanings (an extra)")
     options.add_argument("--split", choices=SPLITS, default="site", help="hold out whole sites, or single entries")
     options.add_argument("corpus", nargs="?")
     given = options.parse_args()
@@ -237,6 +296,14 @@ def main() -> None:
         for name, row in by_labels.items():
             print(f"{name:>4} labels a topic", {k: round(v, 3) for k, v in row.items()})
         print("goals", CURVE_GOALS)
+        return
+    if given.semantic:
+        figures = semantic(load(path), given.semantic, parts=range(1 if given.quick else PARTS))
+        if given.json:
+            print(json.dumps({"benchmark": "topics semantic", "model": given.semantic, "figures": figures}))
+            return
+        for name, value in figures.items():
+            print(name, {k: round(v, 3) for k, v in value.items()} if isinstance(value, dict) else round(value, 1))
         return
     figures = bench(load(path), range(1 if given.quick else PARTS), SPLITS[given.split])
     if given.json:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 # Rooms of work are imported as rooms, and their values from where these are light: a run with nothing to do imports no
 # more of them (`digest.lazily`). What has a whole file to itself is imported where it is used.
-from digest import alerts, edition, event_loop, hear, spans
+from digest import alerts, edition, event_loop, hear, meanings, spans
 from digest import collect as feeds
 from digest import deliver as mail
 from digest.collect.report import CollectReport, FullTextReport, PictureReport
@@ -382,7 +382,7 @@ def admit(database: Database, config: Config, newsletter: str, *, now: datetime,
     """Decide about the entries that wait for a newsletter. ConfigError where `curate.scorer` cannot be loaded."""
     database.require_latest()
     with spans.span("curate", newsletter=newsletter):
-        admitted = edition.take_in(database, newsletter, config.newsletters[newsletter], config.curate, now=now)
+        admitted = meanings.take_in(database, config, newsletter, now=now)
     tell(Taken(newsletter, admitted))
     return admitted
 

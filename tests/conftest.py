@@ -205,29 +205,29 @@ def parsers_forked() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collect.workers, "multiprocessing", SimpleNamespace(get_context=lambda _kind: forked.context()))
-        patch.setattr(collect.workers, "_Worker", KeptWorker.another)
+        patch.setattr(collect.workers, "Worker", KeptWorker.another)
         yield
     for one in KeptWorker.idle:
         one.end()
 
 
-class KeptWorker(collect.workers._Worker):
+class KeptWorker(collect.workers.Worker):
     """One that has nothing more to do reads for the next test: to fork it costs more than what most give it to read."""
 
     idle: ClassVar[list[KeptWorker]] = []
 
     @classmethod
-    def another(cls) -> KeptWorker:
-        kind = collect.workers.MEMORY, collect.workers.serve
-        one = next((one for one in cls.idle if one._kind == kind and one._process.is_alive()), None) or cls()
+    def another(cls, memory: int = 0) -> KeptWorker:
+        kind = memory or collect.workers.MEMORY, collect.workers.serve
+        one = next((one for one in cls.idle if one._kind == kind and one._process.is_alive()), None) or cls(kind[0])
         if one in cls.idle:
             cls.idle.remove(one)
         one.tasks = 0
         return one
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._kind = collect.workers.MEMORY, collect.workers.serve
+    def __init__(self, memory: int) -> None:
+        super().__init__(memory)
+        self._kind = memory, collect.workers.serve
         self._answered = self._leaves = False
 
     def ask(self, *args: Any) -> Any:

@@ -27,7 +27,7 @@ FLOORS = {
     "parse": 3, "curate": 3, "render": 3, "sign": 3, "letter": 3,
     "collect": 4, "doctor": 4, "hear": 4, "edition": 4, "deliver": 4, "subscribe": 4,
     "alerts": 4,
-    "line": 5, "observe": 5, "summaries": 5, "told": 5, "upkeep": 5, "workers": 5,
+    "line": 5, "meanings": 5, "observe": 5, "summaries": 5, "told": 5, "upkeep": 5, "workers": 5,
     "demo": 6, "cli": 6, "web": 6,
 }  # fmt: skip
 NAMES = {

@@ -140,9 +140,10 @@ def test_one_site_tells_its_news_once_unless_the_titles_are_equal() -> None:
     assert group([a, b, c]).groups == ((1, 3), (2,))
 
 
-def test_titles_join_within_a_week_and_links_for_ever() -> None:
+def test_titles_join_within_a_week_and_a_day_and_links_for_ever() -> None:
     words = "Kafka adds tiered storage to its brokers"
-    assert not together(tell(1, words), tell(2, words, days=8))
+    assert together(tell(1, words), tell(2, words, days=7.4)), "who tells weekly is not punctual"
+    assert not together(tell(1, words), tell(2, words, days=8.1))
     assert together(tell(1, words, "https://ada.example/k"), tell(2, "K", "https://ada.example/k", days=80))
 
 

@@ -271,6 +271,26 @@ def topics(scene: Scene) -> Iterator[Finding]:
             yield Finding("topics", f"{name}: {one.name}", Level.WARN, one.why, cure)
     if quiet:
         yield Finding("topics", "topics", Level.OK, "every keyword and rule can match")
+    if scene.config.curate.semantic:
+        yield from _meanings(scene)
+
+
+def _meanings(scene: Scene) -> Iterator[Finding]:
+    """Whether the model reads a title of ours. What it does not read is judged by its words: nothing fails."""
+    from digest import meanings
+
+    model = scene.config.curate.scorer
+    try:
+        read = meanings.reader(scene.config)
+    except ConfigError:
+        return  # the settings' own finding
+    if read is not None and any(read(["A title that says something"])):
+        yield Finding("topics", "scorer", Level.OK, f"{model} reads what titles mean, on this machine")
+    else:
+        seen = f"{model} reads nothing: its process ends, or takes too long; titles are judged by their words"
+        yield Finding(
+            "topics", "scorer", Level.WARN, seen, Cure('scorer = ""', Place.SETTINGS, "curate", str(scene.path))
+        )
 
 
 def toml_value(value: tuple[str, ...] | str) -> str:

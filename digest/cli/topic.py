@@ -23,10 +23,11 @@ def list_topics(context: typer.Context, newsletter: NewsletterName = None, as_js
     A topic with 20 labelled entries is judged by all its words beside its keywords, with fewer by its keywords only.
     `precision` is the share of what is put under it that belongs there and `share` the share of what belongs there
     that is put there, both measured on labelled entries that were not learnt from; `cut` is how sure words must be.
+    With `scorer = "semantic"` what entries mean is judged beside their words, by keywords and all labels there are.
 
     Example: digest topic list
     """
-    from digest import curate, edition
+    from digest import curate, edition, meanings
     from digest.store import entries, newsletters, stories
 
     options: Options = context.obj
@@ -36,8 +37,9 @@ def list_topics(context: typer.Context, newsletter: NewsletterName = None, as_js
         assert paper.id is not None
         labels = entries.label_counts(session, paper.id)
         counts = stories.topic_counts(session, paper.id)
-        placer = edition.Judge(session, paper.id, settings, config.curate).placer
+        placer = edition.Judge(session, paper.id, settings, config.curate, meanings=meanings.reader(config)).placer
         headings = curate.headings(settings.topics)
+    how = "words, meaning" if config.curate.semantic else "words"
     columns = ("topic", "title", "keywords", "labelled", "judged_by", "cut", "precision", "share", "stories")
     rows = [
         (
@@ -45,7 +47,7 @@ def list_topics(context: typer.Context, newsletter: NewsletterName = None, as_js
             heading.title,
             len(heading.keywords),
             labels.get(slug, 0),
-            "words" if slug in placer.trained else "keywords",
+            how if slug in placer.trained else "keywords",
             round(placer.cut, 2) if slug in placer.trained else None,
             _rounded(expected.precision) if (expected := placer.expected.get(slug)) else None,
             _rounded(expected.share) if expected else None,
@@ -103,14 +105,15 @@ def test_(
 
     Example: digest topic test "Postgres 19 learns to vacuum in parallel"
     """
-    from digest import edition
+    from digest import edition, meanings
     from digest.store import newsletters
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
         name, settings = config.newsletter(newsletter)
         paper = newsletters.find(session, name)
-        found = edition.Judge(session, paper.id or 0, settings, config.curate).place(title, excerpt, url)
+        judge = edition.Judge(session, paper.id or 0, settings, config.curate, meanings=meanings.reader(config))
+        found = judge.place(title, excerpt, url)
     words = {word: round(weight, 2) for word, weight in found.words}
     facts = {
         "topic": found.topic,

@@ -37,8 +37,8 @@ class Parsers:
     def __init__(self, *, workers: int, seconds: float) -> None:
         self._seconds = seconds
         self._seats = asyncio.Semaphore(workers)
-        self._idle: list[_Worker] = []
-        self._all: set[_Worker] = set()
+        self._idle: list[Worker] = []
+        self._all: set[Worker] = set()
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="parse")
 
     def __enter__(self) -> Parsers:
@@ -144,7 +144,7 @@ class Parsers:
 
     async def _heard(self, task: Work, seconds: float) -> tuple[Heard, int | None]:
         """What a process answers, and the entry it was at. Raises _Setback where the document was too much for it."""
-        one = self._idle.pop() if self._idle else _Worker()
+        one = self._idle.pop() if self._idle else Worker()
         self._all.add(one)
         loop = asyncio.get_running_loop()
         try:
@@ -164,7 +164,7 @@ class Parsers:
             self._idle.append(one)
         return answer, one.at
 
-    def _drop(self, one: _Worker) -> int | None:
+    def _drop(self, one: Worker) -> int | None:
         self._all.discard(one)
         return one.kill()
 
@@ -183,13 +183,13 @@ class _Setback(Exception):
         self.at = at
 
 
-class _Worker:
+class Worker:
     """One process and the pipe to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: int = MEMORY) -> None:
         context = multiprocessing.get_context("spawn")  # not fork: this process has threads and an event loop
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, MEMORY), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, memory), daemon=True)
         self._process.start()
         theirs.close()
         self._ready = False

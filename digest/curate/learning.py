@@ -11,10 +11,14 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from digest.config import OTHER
 from digest.curate.keywords import Keywords
-from digest.curate.topics import Expected, Heading, Label, Placer, Text, Trainer
+from digest.curate.topics import Expected, Heading, Label, Placer, Scorer, Text, Trainer
+
+if TYPE_CHECKING:
+    from digest.curate.semantic import Semantic
 
 LEAST_LABELS = 20  # of a topic, before its words are trusted
 _FOLDS = 3
@@ -34,10 +38,13 @@ def train(topics: Mapping[str, Heading], labels: Sequence[Label], *, precision: 
     """
     keywords = Keywords(topics)
     counts = Counter(label.topic for label in labels)
-    trained = frozenset(slug for slug in topics if counts[slug] >= LEAST_LABELS)
-    usable = [label for label in labels if label.topic in trained or label.topic == OTHER]
-    if len(trained) < 2:
-        return Placer(topics, keywords)
+    learnt = frozenset(slug for slug in topics if counts[slug] >= LEAST_LABELS)
+    usable = [label for label in labels if label.topic in learnt or label.topic == OTHER]
+    known: frozenset[str] = getattr(trainer, "known", frozenset()) & topics.keys()
+    usual = _usual(precision, getattr(trainer, "usual_cut", _USUAL_CUT))
+    if len(learnt) < 2:
+        return Placer(topics, keywords, trainer(()), known, usual) if len(known) > 1 else Placer(topics, keywords)
+    trained = learnt | known
     fold_of = _folds(usable)
     asked: list[tuple[Placer, Label]] = []
     for fold in range(_FOLDS):
@@ -51,7 +58,7 @@ def train(topics: Mapping[str, Heading], labels: Sequence[Label], *, precision: 
         for answer, (_placer, label) in zip(answers, asked, strict=True)
         if answer.learnt and answer.learnt != answer.keyed
     ]
-    cut = _cut(added, precision)
+    cut = _cut(added, precision, usual)
     outcomes = [(answer.at(cut), label.topic) for answer, (_placer, label) in zip(answers, asked, strict=True)]
     expected = {
         slug: Expected(
@@ -78,10 +85,14 @@ def _folds(labels: Sequence[Label]) -> Callable[[Label], int]:
     return fold
 
 
-def _cut(added: Sequence[tuple[float, bool]], precision: float) -> float:
-    """The margin from which on at least `precision` of what is added are right."""
+def _usual(precision: float, at_nine_of_ten: float) -> float:
+    """The margin that held this precision elsewhere."""
     sure = min(max(precision, 0.5), 0.999)
-    usual = max(0.25, _USUAL_CUT + _PER_LOGIT * (math.log(sure / (1 - sure)) - math.log(9)))
+    return max(0.25, at_nine_of_ten + _PER_LOGIT * (math.log(sure / (1 - sure)) - math.log(9)))
+
+
+def _cut(added: Sequence[tuple[float, bool]], precision: float, usual: float) -> float:
+    """The margin from which on at least `precision` of what is added are right."""
     measured = usual + _FARTHEST
     right = 0
     ordered = sorted(added, reverse=True)
@@ -137,6 +148,8 @@ class NaiveBayes:
         return dict(zip(self._topics, totals, strict=True))
 
     def evidence(self, text: Text, topic: str) -> Sequence[tuple[str, float]]:
+        if topic not in self._topics:
+            return []
         column, width = self._topics.index(topic), len(self._topics)
         names = [feature for feature in text.features if feature in self._place]
         parts = [
@@ -187,8 +200,10 @@ class Kept:
 
     def packed(self) -> bytes:
         scorer = self.placer.scorer
-        topics, weights = scorer.packed() if isinstance(scorer, NaiveBayes) else ([], b"")
-        said = {
+        meant = _meant(scorer)
+        words = meant.words if meant else scorer
+        topics, weights = words.packed() if isinstance(words, NaiveBayes) else ([], b"")
+        said: dict[str, Any] = {
             "mark": self.mark,
             "labels": self.labels,
             "trained": sorted(self.placer.trained),
@@ -196,6 +211,9 @@ class Kept:
             "expected": {slug: [e.labels, e.placed, e.right] for slug, e in self.placer.expected.items()},
             "topics": topics,
         }
+        if meant:
+            said["meant"] = [meant.topics, len(weights)]
+            weights += meant.weights.tobytes()
         head = json.dumps(said).encode()
         return zlib.compress(len(head).to_bytes(4) + head + weights, 1)
 
@@ -206,7 +224,14 @@ class Kept:
             plain = zlib.decompress(stored)
             end = 4 + int.from_bytes(plain[:4])
             said = json.loads(plain[4:end])
-            scorer = NaiveBayes.unpacked(said["topics"], plain[end:]) if said["topics"] else None
+            meant, size = said.get("meant") or ([], len(plain))
+            scorer: Scorer | None = None
+            if said["topics"] or meant:
+                scorer = NaiveBayes.unpacked(said["topics"], plain[end : end + size])
+            if meant and scorer:
+                from digest.curate.semantic import Semantic
+
+                scorer = Semantic(scorer, meant, array("f", plain[end + size :]))
             placer = Placer(
                 topics,
                 Keywords(topics),
@@ -232,6 +257,14 @@ class Kept:
         left = self.labels.keys() & labels.keys()
         other += sum(self.labels[id_] != labels[id_] for id_ in left)
         return other <= STALE * max(len(self.labels), len(labels)) and len(left) >= LEFT * len(self.labels)
+
+
+def _meant(scorer: Scorer | None) -> Semantic | None:
+    if scorer is None or isinstance(scorer, NaiveBayes):
+        return None
+    from digest.curate import semantic  # nobody else waits for it
+
+    return scorer if isinstance(scorer, semantic.Semantic) else None
 
 
 STALE = 0.1  # the share of labels by which topics may grow, shrink and change before all is learnt anew

@@ -17,7 +17,8 @@ from digest.curate.headlines import Marks, Title
 from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
 
-WINDOW = timedelta(days=7)  # between two tellings that only their titles join
+# Between two tellings that only their titles join. A week, and a day: who tells weekly is not punctual to the hour.
+WINDOW = timedelta(days=8)
 REPOSTED = timedelta(hours=1)  # within which a feed posts the same anew; later it is the next of a series
 RELATED = 0.35  # cosine from which they are worth naming together
 LEAST_SHARED = 2  # telling words of two titles whose writers are known

@@ -24,6 +24,7 @@ from digest.curate.words import bigrams, singular, words
 KEYWORD_MARGIN = 2  # points before the second from which keywords alone decide
 RIVAL = 1.25  # what each point of the second counts against the first: two topics that both fit are often confused
 HALF_MOST = 1.5  # points of a keyword that is not enough alone, however often it stands: an address repeats its title
+MEANING = "≈"  # stands among the words that spoke for a topic for what the entry means
 LEAST_MARGIN = 0.25  # below it a guess is no better than none
 
 
@@ -109,7 +110,8 @@ def _own(slug: str, topic: Topic, title: str) -> tuple[str, ...]:
 class Text:
     """An entry as words: what its topic is judged by. `path` and `host` are the words of its address.
 
-    `language` is that of title and excerpt where its words have stems, else "".
+    `language` is that of title and excerpt where its words have stems, else "". `vector` is what it means (see
+    `parse.meaning`), b"" where nobody asked.
     """
 
     title: tuple[str, ...]
@@ -117,9 +119,10 @@ class Text:
     path: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
     language: str = ""
+    vector: bytes = b""
 
     @classmethod
-    def of(cls, title: str, excerpt: str = "", url: str = "", *, language: str = "") -> Text:
+    def of(cls, title: str, excerpt: str = "", url: str = "", *, language: str = "", vector: bytes = b"") -> Text:
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -129,7 +132,9 @@ class Text:
         path = [w for w in words(plain) if len(w) > 1 and not w.isdigit()]
         spoken = (language or _guessed(f"{title} {excerpt}")).partition("-")[0].lower()
         found = spoken if has_stems(spoken) else ""
-        return cls(tuple(words(title)), tuple(words(_ADDRESS.sub(" ", excerpt))), tuple(path), tuple(host), found)
+        return cls(
+            tuple(words(title)), tuple(words(_ADDRESS.sub(" ", excerpt))), tuple(path), tuple(host), found, vector
+        )
 
     @cached_property
     def features(self) -> Mapping[str, float]:
@@ -186,7 +191,8 @@ class Scorer(Protocol):
     """What judges a text by more than keywords; `[curate] scorer = "package.module:train"` names another.
 
     `train` is called with the labels (a sequence of `Label`) and gives back a Scorer. Its scores should be on
-    the scale of ours: a clear case is about 1 before the second.
+    the scale of ours: a clear case is about 1 before the second. A `train` that can tell topics without a label has
+    an attribute `known` with their slugs, and perhaps `usual_cut`, the margin from which it is right 9 times of 10.
     """
 
     def scores(self, text: Text) -> Mapping[str, float]:

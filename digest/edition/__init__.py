@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from digest.edition.held import still_to_come as still_to_come
     from digest.edition.judge import Judge as Judge
     from digest.edition.judge import scorer as scorer
+    from digest.edition.meanings import keep_meanings as keep_meanings
+    from digest.edition.meanings import wanting_meanings as wanting_meanings
     from digest.edition.pictures import brought as brought
     from digest.edition.pictures import seen as seen
     from digest.edition.pictures import wanting_pictures as wanting_pictures

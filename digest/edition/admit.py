@@ -17,7 +17,7 @@ from digest.curate import central, excerpts, feed_rules, flood, leading, rank, r
 from digest.curate import stories as same_story
 from digest.edition import cited, formerly, sent
 from digest.edition.full_text import Texts
-from digest.edition.judge import JUDGED, Gists, Judge, subject
+from digest.edition.judge import JUDGED, Gists, Judge, Meanings, subject
 from digest.edition.report import Admitted
 from digest.edition.tellings import Again, Read, family, representative, story_of, told_again, told_of
 from digest.models import Decision
@@ -68,7 +68,13 @@ class Moved(Exception):
 
 
 def take_in(
-    database: Database, name: str, settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
+    database: Database,
+    name: str,
+    settings: config.Newsletter,
+    curate_settings: config.Curate,
+    *,
+    now: datetime,
+    meanings: Meanings | None = None,
 ) -> Admitted:
     """Decide about every entry that waits. Strangers' texts are worked on before the transaction, never within it.
 
@@ -77,7 +83,7 @@ def take_in(
     _take_back(database, name)
     for _ in range(TRIES):
         with database.read() as session:
-            proposal = propose(session, name, settings, curate_settings, now=now)
+            proposal = propose(session, name, settings, curate_settings, now=now, meanings=meanings)
         if proposal.gists or proposal.learnt:  # of entries that an older release stored, of labels that came: made once
             with database.write() as session:
                 entries.keep_gists(session, proposal.gists)
@@ -161,7 +167,13 @@ def admit(
 
 
 def propose(
-    session: Session, name: str, settings: config.Newsletter, curate_settings: config.Curate, *, now: datetime
+    session: Session,
+    name: str,
+    settings: config.Newsletter,
+    curate_settings: config.Curate,
+    *,
+    now: datetime,
+    meanings: Meanings | None = None,
 ) -> Proposal:
     """Work out what is to be decided about every entry that waits; nothing is stored. Raises as `take_in`."""
     newsletter = newsletters.find(session, name)
@@ -177,7 +189,7 @@ def propose(
         session, newsletter_id, waiting, feeds, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
     )
     fresh = _muted_and_held(unsent, feeds, settings, curate_settings, minutes, former, now=now)
-    judge = Judge(session, newsletter_id, settings, curate_settings, gists)
+    judge = Judge(session, newsletter_id, settings, curate_settings, gists, meanings)
     reads = []
     for read in _read(session, fresh, feeds, judge, gists, curate_settings, now=now):
         if not (read.entry.title or read.prose):
@@ -319,7 +331,7 @@ def _read(
             feed_id = entry.feed_id
             known, repeated = lately[feed_id].lines, lately[feed_id].images
             url = urls.leads_to(entry.url, entry.original_url, said.links)
-            page = pages.get(id_)
+            meant, page = said.meaning, pages.get(id_)
             page = page if page is not None and stubs.reason(said, title=entry.title) else None
             prose = excerpts.prose_of(said, title=entry.title, known=known)
             if page is not None:
@@ -333,7 +345,7 @@ def _read(
                 prose=prose[: max(JUDGED, 2 * settings.excerpt_length)],
                 minutes=said.minutes,
                 image=excerpts.image(entry.image_url, repeated=repeated),
-                verdict=judge.judge(entry, feeds[feed_id], url, prose),
+                verdict=judge.judge(entry, feeds[feed_id], url, prose, meant=meant),
                 shown_at=flood.shown_date(entry.published_at, seen_at=min(entry.seen_at, now)),
                 page=page,
                 central=central.wanted(said, entry.title, entry.language, settings, known),

@@ -54,7 +54,9 @@ def backtest(
         if before.topic_step == "moved":
             continue
         url = urls.leads_to(entry.url, entry.original_url, said.links)
-        verdict = judge.judge(entry, feeds[entry.feed_id], url, excerpts.prose_of(said, title=entry.title))
+        verdict = judge.judge(
+            entry, feeds[entry.feed_id], url, excerpts.prose_of(said, title=entry.title), meant=said.meaning
+        )
         was = "muted" if before.decision == Decision.MUTED else before.topic + (", pinned" if before.pinned else "")
         would_be = "muted" if verdict.muted else verdict.topic + (", pinned" if verdict.pinned else "")
         if was != would_be:

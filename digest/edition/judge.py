@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -12,12 +12,13 @@ from sqlmodel import Session
 from digest import config
 from digest.curate import excerpts, feed_rules, learning, rules, topics, urls
 from digest.errors import ConfigError
-from digest.parse import gist
+from digest.parse import gist, meaning
 from digest.parse.gist import Gist
 from digest.store import entries, learned
 
 JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
 NONE: Mapping[int, Gist] = {}
+Meanings = Callable[[Sequence[str]], list[bytes]]  # a vector for each text, or for the first of them
 
 
 class Gists:
@@ -51,12 +52,14 @@ class Judge:
         settings: config.Newsletter,
         curate_settings: config.Curate,
         gists: Gists | None = None,
+        meanings: Meanings | None = None,
     ) -> None:
         self._gists = gists or Gists(session)
         self._session = session
         self._newsletter_id = newsletter_id
         self._settings = settings
         self._curate = curate_settings
+        self._meanings = meanings
         self.learnt = b""
 
     @cached_property
@@ -69,22 +72,45 @@ class Judge:
         }
         labels = {id_: row.topic for id_, row in rows.items()}
         mark = learning.mark(headings, precision=self._curate.precision, scorer=self._curate.scorer)
+        trainer = scorer(self._curate.scorer)
         stored = learned.of(self._session, self._newsletter_id)
         kept = learning.Kept.unpacked(stored, headings) if stored else None
-        if kept is not None and kept.fits(mark, labels) and not self._curate.scorer:
+        ours = not self._curate.scorer or self._model
+        if ours and kept is not None and kept.fits(mark, labels):
             return kept.placer
-        placer = learning.train(
-            headings, self._labels(rows), precision=self._curate.precision, trainer=scorer(self._curate.scorer)
-        )
-        if placer.scorer and not self._curate.scorer:
+        if self._model and self._meanings is None and kept is not None and kept.mark == mark:
+            return kept.placer  # nobody to read with: what was learnt of other labels is better than words alone
+        if self._model and self._meanings is not None:
+            trainer = self._meaning(headings, trainer)
+        placer = learning.train(headings, self._labels(rows), precision=self._curate.precision, trainer=trainer)
+        if placer.scorer and (not self._curate.scorer or (self._model and self._meanings)):
             self.learnt = learning.Kept(mark, labels, placer).packed()
         return placer
+
+    @property
+    def _model(self) -> str:
+        return self._curate.scorer if self._curate.scorer in meaning.MODELS else ""
+
+    def _meaning(self, headings: Mapping[str, topics.Heading], words: topics.Trainer) -> topics.Trainer:
+        """Topics by what their keywords mean, beside what is learnt of words."""
+        from digest.curate import semantic
+
+        assert self._meanings is not None
+        said = [(slug, phrase) for slug, heading in headings.items() for phrase in semantic.phrases(heading)]
+        meant: dict[str, list[bytes]] = {}
+        for (slug, _phrase), vector in zip(said, self._meanings([phrase for _slug, phrase in said]), strict=False):
+            meant.setdefault(slug, []).append(vector)
+        return semantic.Meaning(meant, words)
 
     def _labels(self, rows: Mapping[int, entries.Labelled]) -> list[topics.Label]:
         return [
             topics.Label(
                 topics.Text.of(
-                    row.title, excerpts.prose_of(said, title=row.title)[:JUDGED], row.url, language=row.language
+                    row.title,
+                    excerpts.prose_of(said, title=row.title)[:JUDGED],
+                    row.url,
+                    language=row.language,
+                    vector=meaning.vector(said.meaning, self._curate.scorer),
                 ),
                 row.topic,
                 urls.site(urls.normalise(row.url)),
@@ -94,19 +120,35 @@ class Judge:
         ]
 
     def place(self, title: str, prose: str, url: str) -> topics.Placement:
-        """Where the words alone would put an entry."""
-        return self.placer.place(topics.Text.of(title, prose[:JUDGED], url))
+        """Where the words alone, and what they mean, would put an entry."""
+        found = self._meanings([meaning.said(title, prose)]) if self._model and self._meanings else []
+        return self.placer.place(topics.Text.of(title, prose[:JUDGED], url, vector=b"".join(found)))
 
-    def judge(self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str) -> rules.Verdict:
+    def judge(
+        self, entry: entries.Waiting, feed: entries.Reading, url: str, prose: str, *, meant: str = ""
+    ) -> rules.Verdict:
+        """`meant` is the meaning as it stands in the entry's gist."""
         about = subject(entry, feed, url)
         if reason := feed_rules.dropped(feed.keep, feed.drop, about):
             return rules.Verdict(muted=reason, step="rule", why=reason)
-        text = topics.Text.of(entry.title, prose[:JUDGED], url, language=entry.language)
+        vector = meaning.vector(meant, self._curate.scorer)
+        text = topics.Text.of(entry.title, prose[:JUDGED], url, language=entry.language, vector=vector)
         return rules.judge(about, text, settings=self._settings, placer=self.placer)
 
 
 def scorer(name: str) -> topics.Trainer:
-    """The scorer of the settings, "package.module:train", or ours. ConfigError where it cannot be loaded."""
+    """The scorer of the settings, "package.module:train", or ours of words. ConfigError where it cannot be loaded.
+
+    Ours as well for those that read meanings, which are judged beside the words.
+    """
+    if name in meaning.MODELS:
+        if absent := meaning.missing(name):
+            raise ConfigError(
+                f"curate.scorer {name!r} needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not "
+                "installed",
+                hint=f"pip install 'digest-newsletter[{name}]'",
+            )
+        return learning.NaiveBayes
     if not name:
         return learning.NaiveBayes
     module, _, function = name.partition(":")
@@ -117,7 +159,7 @@ def scorer(name: str) -> topics.Trainer:
     except Exception as error:  # it is the operator's code: whatever is wrong with it, they read of it here
         raise ConfigError(
             f"curate.scorer {name!r} cannot be loaded: {error}",
-            hint="write 'package.module:function', of a package installed beside digest",
+            hint="write \"semantic\", or 'package.module:function' of a package installed beside digest",
         ) from None
     return cast(topics.Trainer, found)
 

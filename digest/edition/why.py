@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from digest import config
 from digest.curate import Paper, leading, tongues
+from digest.curate.topics import MEANING
 from digest.edition import pruned
 from digest.edition.full_text import from_page
 from digest.edition.variants import sieve_of
@@ -42,6 +43,13 @@ _STEPS = {
 _BEFORE_HER_CHOICE = "it came before she chose its topic, in an edition before the last one then"
 
 
+def _step(story: Story) -> str:
+    words = dict(story.reasons.get("topic", {}).get("words", ()))
+    if story.topic_step == "words" and MEANING in words:
+        return f"its words and what it means ({MEANING}), as learnt from keywords and from what is labelled"
+    return _STEPS.get(story.topic_step, story.topic_step)
+
+
 def explain(session: Session, story: Story, *, settings: config.Newsletter | None = None) -> dict[str, Any]:
     """All reasons kept with a story: topic, who tells it and why they count as one, rank part by part, editions.
 
@@ -56,7 +64,7 @@ def explain(session: Session, story: Story, *, settings: config.Newsletter | Non
         "url": story.url,
         "topic": story.topic,
         "topic_step": story.topic_step,
-        "topic_why": f"{_STEPS.get(story.topic_step, story.topic_step)}: {topic.get('why', '')}".removesuffix(": "),
+        "topic_why": f"{_step(story)}: {topic.get('why', '')}".removesuffix(": "),
         "topic_words": dict(topic.get("words", ())),
         "rules": story.reasons.get("rules", []),
         "told_by": [

@@ -20,6 +20,8 @@ from digest.parse.entries import NotAFeed, ParsedFeed, TooDear, Watch
 from digest.parse.feeds import feed
 from digest.parse.mailed import Posted
 from digest.parse.mailed import read as read_mail
+from digest.parse.meaning import Meant
+from digest.parse.meaning import read as read_meaning
 from digest.parse.outlines import Listed
 from digest.parse.pictures import Made, Raw
 from digest.parse.pictures import read as read_picture
@@ -45,8 +47,8 @@ class Task:
     as_list: str | None = None  # a list of feeds in this format ("": as it looks) is read, and no feed
 
 
-Work = Task | Page | Mailed | Raw
-Result = ParsedFeed | Listed | Article | Posted | Made
+Work = Task | Page | Mailed | Raw | Meant
+Result = ParsedFeed | Listed | Article | Posted | Made | list[bytes]
 
 
 def serve(connection: Connection, memory_bytes: int) -> None:
@@ -81,6 +83,8 @@ def _answer(task: Work, connection: Connection) -> Result | Exception:
     try:
         if isinstance(task, Raw):
             return read_picture(task)
+        if isinstance(task, Meant):
+            return read_meaning(task)
         if isinstance(task, Mailed):
             return read_mail(task)
         if isinstance(task, Page):

@@ -195,6 +195,18 @@ def keep_gists(session: Session, made: Mapping[int, bytes]) -> None:
         )
 
 
+def change_gists(session: Session, made: Mapping[int, tuple[bytes | None, bytes]]) -> None:
+    """Store other gists in the place of those that were there, as far as they still are."""
+    if made:
+        was = sa.bindparam("was", type_=sa.LargeBinary)
+        session.connection().execute(
+            sa.update(Entry)
+            .where(col(Entry.id) == sa.bindparam("entry_id"), col(Entry.gist).is_not_distinct_from(was))
+            .values(gist=sa.bindparam("made")),
+            [{"entry_id": id_, "was": was, "made": gist} for id_, (was, gist) in made.items()],
+        )
+
+
 def keys(session: Session, ids: Iterable[int]) -> dict[int, str]:
     """The names of entries within their feeds."""
     found: dict[int, str] = {}

@@ -12,7 +12,7 @@ from typing import Literal
 from sqlmodel import Session
 from starlette.exceptions import HTTPException
 
-from digest import curate, edition
+from digest import curate, edition, meanings
 from digest.config import Config
 from digest.errors import UserError
 from digest.store import Database, editions, newsletters
@@ -152,7 +152,7 @@ def _changed(edit: Edit, change: Callable[[Session], object]) -> None:
         return
     # What is seen may not be admitted yet: a story has its number only then. Not in an older copy: it had one.
     edit.database.require_latest()
-    edition.take_in(edit.database, name, config.newsletters[name], config.curate, now=edit.now)
+    meanings.take_in(edit.database, config, name, now=edit.now)
     with edit.database.write() as session:
         edition.still_to_come(session, name, edit.to_come)
         change(session)
