@@ -478,6 +478,9 @@ def test_an_address_is_absolute_or_nothing(words: str) -> None:
         ("Der Kernel ist da, und er bringt nicht nur die neuen Treiber für alte Geräte mit", "en-us", "de"),
         ("O que há de novo no Python e como usar o tempo que ele dá para a sua equipe", "en", "pt"),
         ("How to do it all in a day, and why no one can say so", "en", "en"),
+        ("It feels like I am stuck in the last part of it, and that it will be two or three more days", "de-DE", "en"),
+        ("Die Idee: it feels like I am stuck, und nicht nur in the last part, der und die with it", "de", "de"),
+        ("It feels like the last part of it, and that is what it will be", "ca", "ca"),
         ("Der Spiegel and Die Zeit on the news of the day", "en-GB", "en-GB"),
     ],
 )
