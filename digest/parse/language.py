@@ -71,8 +71,8 @@ def tag(declared: str) -> str:
 def of(text: str, declared: str = "") -> str:
     """The language of `text` (BCP 47), "" where nothing tells.
 
-    The declaration stands unless the script speaks against it, or the words do: many generators say "en-us" whatever is
-    written, and who writes in two languages has one feed. Against others than English it takes many, and none of theirs.
+    The declaration stands unless the script speaks against it, or the words do: many generators say "en-us" whatever
+    is written, and who writes in two languages has one feed. Against another than English it takes many words.
     """
     declared = tag(declared)
     found = _by_script(text)
