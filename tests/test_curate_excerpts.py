@@ -66,6 +66,9 @@ TITLE = "Vacuum in minutes"
         ),
         f"<p>Author(s): Ada Lovelace, B. Quill</p><p>{PROSE}</p><p>[J. Sea 25, 064066] Published Mon Jun 22, 2026</p>",
         f"Author(s): Ada Lovelace<br>{PROSE}<br>DOI: 10.1000/182",
+        f"<p>Sea Letters, Volume 38, Issue 45, 13 August 2026.</p><p>{PROSE}</p>",
+        f"<p>EP</p><p>{PROSE}</p>",
+        f"December 11, 2025 {PROSE}",
         f"Preface # Sails & Ropes # 航海指南 # Why we vacuum # {PROSE}",
         f"The sea ¶ {PROSE}",
         f"...{PROSE}",
@@ -445,3 +448,13 @@ def test_a_title_without_words_gives_way_to_the_first_words(title: str, shown: b
 def test_what_stands_in_the_title_is_not_said_again(said: str) -> None:
     assert ex.prose(said, "", title="Week 36: Dune 3.20 mends crashes, and Merlin is faster") == ""
     assert ex.prose(said, f"<p>{PROSE}</p>", title="Week 36: Dune 3.20 mends crashes, and Merlin is faster") == PROSE
+
+
+def test_a_name_that_a_feed_puts_after_each_text_is_not_shown() -> None:
+    texts = [
+        f"<p>Lamp {n} is lit by whoever comes first, and put out by nobody at all. Coast News UK</p>" for n in range(3)
+    ]
+    known = ex.residue(texts)
+    assert ex.prose(texts[1], "", title="Lamps", known=known).endswith("nobody at all.")
+    once = "<p>Lamps are lit by whoever comes first, and put out by nobody at all. Lit again</p>"
+    assert ex.prose(once, "", title="Lamps", known=known).endswith("Lit again")

@@ -17,6 +17,7 @@ reading_minutes = gist.minutes
 LEAST = 40  # columns of prose; fewer tell nothing. A sentence of twenty signs of Chinese is one
 RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
 RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
+_TAIL = 60  # characters after the last sentence
 TITLE = 80  # characters of prose that stand for a title
 _CUT_BY_LENGTH = 80  # characters of a text that a feed may have cut where it ended up
 _LONGEST_WORD = 30  # characters
@@ -58,12 +59,21 @@ def residue(texts: Iterable[str]) -> frozenset[str]:
 
 
 def repeated_lines(texts: Iterable[Sequence[Line]]) -> frozenset[str]:
-    """What stands in three or more of a feed's last entries, whatever it says: lines, and sentences at the front."""
+    """What stands in three or more of a feed's last entries, whatever it says: lines, sentences at the front, and what
+    comes after the last one."""
     seen: Counter[str] = Counter()
     for text in texts:
         found = [line.said for line in text]
-        seen.update({*found, *_sentences(" ".join(found)[:300])})
+        whole = " ".join(found)
+        seen.update({*found, *_sentences(whole[:300]), _tail(whole)} - {""})
     return frozenset(line for line, times in seen.items() if times >= RESIDUE_TIMES)
+
+
+def _tail(text: str) -> str:
+    """What comes after the last whole sentence, such as a site's name; "" for more than a few words."""
+    ends = [end.end() for end in _SENTENCE_END.finditer(text, max(0, len(text) - 3 * _TAIL))]
+    last = text[ends[-1] :].strip() if ends else ""
+    return last if len(last) <= _TAIL else ""
 
 
 def _sentences(text: str) -> list[str]:
@@ -121,6 +131,8 @@ def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
         if length > _ENOUGH:
             break
     text = _front(" ".join(kept), title, known)
+    if (last := _tail(text)) and last in known:
+        text = text.removesuffix(last).rstrip()
     shorter = _TRUNCATED.sub("", text)
     if shorter != text:
         text = _whole_words(shorter, text).rstrip(" ,;:-–—(“‘\"'")
