@@ -61,6 +61,13 @@ TITLE = "Vacuum in minutes"
                 "北方的灯塔最先出现在海岸日记。",
                 "Kuzey fenerleri yazısı ilk önce Kıyı üzerinde ortaya çıktı.",
                 "ظهرت المقالة منارات الشمال أولاً على الساحل.",
+                "Innlegget Fyr i nord dukket opp først på Kysten.",
+                "Indlægget Fyr i nord blev først udgivet på Kysten.",
+                "Допис Маяки півночі з’явився спочатку на Берег.",
+                "Artikkeli Majakat pohjoisessa ilmestyi ensin Rannikko.",
+                "Artikel Mercusuar di utara pertama kali tampil pada Pantai.",
+                "북쪽의 등대 게시물은 해안에서 처음 등장했습니다.",
+                "نوشته فانوس‌های شمال اولین بار در ساحل پدیدار شد.",
                 "הפוסט מגדלורים בצפון הופיע לראשונה בחוף.",
             )
         ),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from digest.curate import leading
 from digest.graphemes import WIDE, clamp, width
 from digest.values import Source, Story
 
@@ -159,7 +160,7 @@ def place(sections: Sequence[tuple[str, str, Sequence[Story]]], lead: Story, ord
 def in_short(rest: Sequence[Story], lead: Story, order: Sequence[int]) -> tuple[Story, ...]:
     """The best of each topic but the lead's, then the best of all, in their ranks; () where they are too few to help.
 
-    What is in another language than the lead comes only where there is nothing else.
+    What is in another language than the lead, and adverts and the like, come only where there is nothing else.
     None says again what stands on the same screen: the lead's title, or another of them. A note has no title to name.
     """
     said = [_telling(lead.title)]
@@ -224,9 +225,11 @@ def _seconds(ranked: Iterable[Story], lead: Story) -> list[Story]:
 
 
 def _strange(story: Story, lead: Story) -> bool:
-    """Whether a story is in another language than the lead, as far as both are known."""
+    """Whether a story may not stand at the head: an advert and the like (see `leading.never`), or what is in another
+    language than the lead, as far as both are known."""
     one, two = (language.lower().partition("-")[0] for language in (story.language, lead.language))
-    return bool(one and two) and one != two
+    unfit = not story.pinned and leading.never(story.title, story.url, story.excerpt)
+    return bool(unfit) or (bool(one and two) and one != two)
 
 
 def _told(ranked: Sequence[Story], count: int, *, several: bool) -> set[int]:
