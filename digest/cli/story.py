@@ -93,7 +93,9 @@ def pin(
     off: Annotated[bool, typer.Option("--off", help="Let it stand where its rank puts it again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Put a story before all others in the next edition, or one that is held.
+    """Put a story before all others in the next edition.
+
+    An edition that is held with it is made anew, and none that went out.
 
     Example: digest story pin 231
     """
@@ -111,7 +113,9 @@ def drop(
     off: Annotated[bool, typer.Option("--off", help="Take it back.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Leave a story out of every edition to come, also of one that is held.
+    """Leave a story out of every edition to come.
+
+    An edition that is held with it is made anew, and none that went out.
 
     Example: digest story drop 231
     """
@@ -129,7 +133,9 @@ def move(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Put a story under another topic, also in an edition that is held; what is moved teaches.
+    """Put a story under another topic; what is moved teaches.
+
+    An edition that is held with it is made anew, and none that went out.
 
     Example: digest story move 231 databases
     """
@@ -149,7 +155,9 @@ def arrange(
     newsletter: NewsletterName = None,
     as_json: Json = False,
 ) -> None:
-    """Let these stories stand first in the next edition, or one that is held. `digest story pin --off` ends it for one.
+    """Let these stories stand first in the next edition, in this order. `digest story pin --off` ends it for one.
+
+    An edition that is held with it is made anew, and none that went out.
 
     Example: digest story arrange 231 228 240
     """
@@ -193,7 +201,7 @@ def edit(
 ) -> None:
     """Give a story another title, excerpt, picture or earlier story. What its source says later does not undo it.
 
-    An edition that is held with it is made anew; letters that went out stay as they are.
+    An edition that is held with it is made anew, and none that went out.
     A picture is asked for now, judged as a run does, and shown as a copy of ours.
 
     Examples: digest story edit 231 --title "Ferries stop at noon" · digest story edit 231 --picture none
