@@ -6,7 +6,7 @@
 Each feed is read as it would be collected, each of its newest entries as it would be admitted. What is counted is
 looked for with patterns of this file, which know nothing of the product's own:
 
-    title again   the excerpt begins with the title
+    title again   the excerpt begins with the title, or is a part of it
     boilerplate   it holds words that belong to a site or a tool: "Continue reading", "layout: post"
     broken        letters that stand for others, or for lost ones, in title or excerpt
     tag pages     the entry is a page of tags, categories or an archive
@@ -38,6 +38,8 @@ _BOILERPLATE = re.compile(
     r"appeared first on|continue reading|read (?:more|the (?:rest|full))\b.{0,30}$|article url:|comments url:"
     r"|submitted by |\[link\]|\[comments\]|all rights reserved|©|^posted (?:on|by|in)\b|^published (?:on|by)\b"
     r"|\bmin(?:ute)?s? read\b"
+    r"|sembra essere il primo su|proviene da \S|erschien zuerst auf|apparu en premier sur|aparece primero en"
+    r"|^author\(s\)|^publication date|, volume \d+, issue \d+|(?-i:^[A-Z]{2,3} (?=[A-Z][a-z]))|\w # \w.{0,60}\w # \w"
     r"|^(?:table of contents|contents)\b|^(?:title|description|layout|published|tags|categories|date|draft|slug)\s?: "
     r"|^(?:photo|image|picture) (?:by|credit|source)|subscribe to (?:our|my|the)|sign up for (?:our|my|the)"
     r"|follow (?:us|me) on"
@@ -49,7 +51,8 @@ _BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 _LISTING = re.compile(
-    r"/(?:tags?|categor(?:y|ies)|labels?|authors?)/[^/]+/?$|/(?:tags?|categories|archives?)/?$", re.IGNORECASE
+    r"(?<!/releases)/(?:tags?|categor(?:y|ies)|labels?|authors?)/[^/]+/?$|/(?:tags?|categories|archives?)/?$",
+    re.IGNORECASE,
 )
 _LISTED = re.compile(
     r"^(?:tags?|categor(?:y|ies)|archives?|posts|search)$|^(?:tag|category|posts tagged)\b.{0,3}[: ]", re.IGNORECASE
@@ -76,7 +79,9 @@ def broken(text: str) -> bool:
 def wrong(title: str, url: str, excerpt: str) -> Iterator[str]:
     """Which kinds of wrong this is."""
     head = plain(title)
-    if len(head) > 8 and plain(excerpt).startswith(head) and not re.match(r"\W*[a-z]", excerpt[len(title) :]):
+    said = plain(excerpt)
+    goes_on = re.match(r"\W*[a-z]", excerpt[len(title) :])  # the title is the beginning of a sentence
+    if len(head) > 8 and said and (said in head or (said.startswith(head) and not goes_on)):
         yield "title again"
     if _BOILERPLATE.search(excerpt):
         yield "boilerplate"

@@ -85,7 +85,7 @@ def clamp(text: str, columns: int) -> str:
         end = space
     while end > 0 and not boundary(text, end):
         end -= 1
-    return text[:end].rstrip(" .,:;–—-(\u200d…") + "…"
+    return text[:end].rstrip(" .,:;–—-(|•·\u200d…") + "…"
 
 
 def unheaped(text: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from digest import writers
+
 
 @dataclass(frozen=True)
 class Source:
@@ -103,6 +105,11 @@ class Story:
     more_by: tuple[Source, ...] = ()  # all others of its author that are capped, see `curate.pick`
     follows: int | None = None  # the id of the story that it continues; 0: of none; None: nobody has looked yet
     earlier: Earlier | None = None  # the same, where it can be pointed to
+
+    @property
+    def writer(self) -> str:
+        """Its author as readers are told of them: "" where nobody is named, as by "admin"."""
+        return writers.named(self.author, self.source, self.url)
 
 
 @dataclass(frozen=True)

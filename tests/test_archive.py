@@ -46,7 +46,7 @@ from digest.models import (
     Subscription,
     Variant,
 )
-from digest.store import Database, archive, editions, finding, keys, lasting, newsletters
+from digest.store import Database, archive, editions, finding, keys, lasting, newsletters, rolls
 from digest.store.lasting_tables import LastingId
 from digest.web import application, cards, frozen
 from digest.web import archive as archive_pages
@@ -763,6 +763,26 @@ def test_a_reader_finds_what_they_were_sent_and_nothing_else(filled, config, clo
         and "/editions/daily/" not in site.get(f"{ada}/sent").text
     )
     assert site.get("/preferences/nobody/sent").status_code == 404
+
+
+def test_what_a_reader_was_sent_long_ago_is_found_too(filled, config, clock):
+    line.make_findable(filled)
+    site = TestClient(application(filled, config, clock=clock))
+    eve, ada = own_page(filled, config, "eve@e.example"), own_page(filled, config)
+    shown = {page: site.get(page).text for page in (f"{ada}/sent", f"{ada}/sent?q=vacuum", f"{eve}/sent?q=codes")}
+    with filled.write() as session:  # as `digest db prune` leaves them
+        for id_ in session.scalars(sa.select(Edition.id)).all():
+            rows = session.exec(select(OutboxRow).where(OutboxRow.edition_id == id_).order_by(col(OutboxRow.id))).all()
+            letters = [
+                rolls.Rolled(row.id, row.subscription_id, row.variant_id, rolls.STATES.index(row.state), 0, 250, 0)
+                for row in rows
+                if row.state in rolls.STATES
+            ]
+            if letters:
+                session.add(rolls.roll_of(id_, letters))
+        session.execute(sa.delete(OutboxRow))
+    assert {page: site.get(page).text for page in shown} == shown
+    assert "Nothing was found." in site.get(f"{eve}/sent?q=vacuum").text
 
 
 @pytest.mark.parametrize("alone", [True, False])

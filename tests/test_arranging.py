@@ -6,13 +6,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY
 from sqlmodel import select
 from test_preview import ASKS, composed, config, filled, form_of, held, page, seen  # noqa: F401  (two are fixtures)
 
 from digest import edition
 from digest.errors import BadInput
-from digest.models import Story
+from digest.models import OutboxRow, Story
 from digest.store import editions, newsletters, why
 
 
@@ -84,6 +85,38 @@ def test_a_held_edition_is_arranged_edited_and_undone(filled, configure, clock):
     for _ in range(2):
         assert client.post("/secret/do/undo?edition=1").status_code == 303
     assert [story.title for story in held(filled, config).stories] == [story.title for story in before]
+
+
+def test_a_held_edition_follows_what_commands_do_with_its_stories(filled, configure):
+    config = configure(newsletters={"daily": ASKS})
+    composed(filled, config)
+    first, second = held(filled, config).stories[:2]
+    with filled.write() as session:
+        late = session.exec(select(Story).where(Story.seq == first.seq)).one()
+        later = Story(**late.model_dump(exclude={"id"}) | {"seq": 99, "title": "Of tomorrow"})
+        session.add(later)
+        session.flush()
+        tomorrow = later.id
+
+    def follow(story_id, do, *args, **how):
+        return edition.follow(
+            filled, "daily", config, [story_id], lambda session: do(session, "daily", story_id, *args, **how)
+        )[1]
+
+    assert follow(second.id, edition.reword, edition.Rewording(title="Said by hand")) == [1]
+    assert follow(second.id, edition.pin, pinned=True) == [1]
+    shown = held(filled, config)
+    assert shown.stories[0].title == "Said by hand" and "Said by hand" in shown.rendered.text
+    assert follow(first.id, edition.drop, dropped=True) == [1]
+    assert first.title not in held(filled, config).rendered.text
+    assert follow(first.id, edition.drop, dropped=False) == [1]
+    assert first.title in held(filled, config).rendered.text
+    assert follow(tomorrow, edition.drop, dropped=True) == []  # of the next edition
+    before = held(filled, config)
+    with filled.write() as session:
+        session.execute(sa.update(OutboxRow).values(attempts=1))
+    assert follow(second.id, edition.reword, edition.Rewording(title="Too late")) == []  # somebody may have it
+    assert held(filled, config).rendered == before.rendered
 
 
 def test_commands_arrange_and_edit_as_the_page_does(filled, config, clock):

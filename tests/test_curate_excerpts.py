@@ -44,6 +44,42 @@ TITLE = "Vacuum in minutes"
         f"<p>Subscribe to our newsletter and never miss an update!</p><p>{PROSE}</p>",
         f"<p>{PROSE}</p><p>This work is licensed under a Creative Commons Attribution 4.0 licence.</p>",
         f"<p>{PROSE}</p><p>© 2026 Ada Lovelace. All rights reserved.</p>",
+        *(
+            f"<p>{PROSE}</p><p>{foot}</p>"
+            for foot in (
+                "L'articolo Fari. Da vedere a Nord sembra essere il primo su Costa viva.",
+                "L’articolo Fari da vedere proviene da Costa viva.",
+                "Der Beitrag Türme. Im Norden erschien zuerst auf Küste.example.",
+                "L’article Phares du nord est apparu en premier sur La côte.",
+                "La entrada Faros del norte aparece primero en Costa viva.",
+                "O post Faróis do norte apareceu primeiro em Costa viva.",
+                "Het bericht Vuurtorens verscheen eerst op De kust.",
+                "Artykuł Latarnie północy pochodzi z serwisu Wybrzeże.",
+                "Inlägget Fyrar i norr dök först upp på Kusten.",
+                "Сообщение Маяки севера появились сначала на Берег.",
+                "投稿 北の灯台 は 海岸の日記 に最初に表示されました。",
+                "北方的灯塔最先出现在海岸日记。",
+                "Kuzey fenerleri yazısı ilk önce Kıyı üzerinde ortaya çıktı.",
+                "ظهرت المقالة منارات الشمال أولاً على الساحل.",
+                "Innlegget Fyr i nord dukket opp først på Kysten.",
+                "Indlægget Fyr i nord blev først udgivet på Kysten.",
+                "Допис Маяки півночі з’явився спочатку на Берег.",
+                "Artikkeli Majakat pohjoisessa ilmestyi ensin Rannikko.",
+                "Artikel Mercusuar di utara pertama kali tampil pada Pantai.",
+                "북쪽의 등대 게시물은 해안에서 처음 등장했습니다.",
+                "نوشته فانوس‌های شمال اولین بار در ساحل پدیدار شد.",
+                "הפוסט מגדלורים בצפון הופיע לראשונה בחוף.",
+            )
+        ),
+        f"<p>Author(s): Ada Lovelace, B. Quill</p><p>{PROSE}</p><p>[J. Sea 25, 064066] Published Mon Jun 22, 2026</p>",
+        f"Author(s): Ada Lovelace<br>{PROSE}<br>DOI: 10.1000/182",
+        f"<p>Sea Letters, Volume 38, Issue 45, 13 August 2026.</p><p>{PROSE}</p>",
+        f"<p>EP</p><p>{PROSE}</p>",
+        f"December 11, 2025 {PROSE}",
+        f"Preface # Sails & Ropes # 航海指南 # Why we vacuum # {PROSE}",
+        f"The sea ¶ {PROSE}",
+        f"...{PROSE}",
+        f"{PROSE} <https://ada.example/vacuum#206>".replace("<", "&lt;").replace(">", "&gt;"),
         f"<p>Tags: postgres, vacuum</p><p>{PROSE}</p>",
         f"<p>{{{{ page.title }}}}</p><p>{PROSE}</p>",
         f"[caption id='1' width='300']{PROSE}[/caption]",
@@ -74,6 +110,10 @@ def test_boilerplate_is_taken_away_and_the_prose_stays(boilerplate: str) -> None
         "Introduction",
         TITLE,
         "A short note.",
+        f"3 min 43 sec - Apr 20, 2007 - {TITLE} (YAPC 2007)",
+        "<p>Publication date: Available online 20 August 2026</p><p><b>Source:</b> Matter</p><p>Author(s): Ada "
+        "Lovelace, Brian Quill, Cornelia Tern, Dagmar Hall, Erik Oyster</p>",
+        "The manual: https://ada.example/1 The code: https://ada.example/2 Talks: https://ada.example/3 and the rest",
         "... --- ...",
         "null",
     ],
@@ -387,3 +427,41 @@ def test_a_picture_is_the_entrys_own_and_no_tracker(url: str, kept: bool) -> Non
 def test_reading_time_is_in_minutes_and_unknown_for_a_few_words() -> None:
     assert ex.reading_minutes("<p>Too short to tell.</p>") == 0
     assert ex.reading_minutes("<p>" + "word " * 1150 + "</p>") == 5
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("1781463498", True),
+        ("2026-03-02", True),
+        ("(untitled)", True),
+        ("Ohne Titel", True),
+        ("...", True),
+        ("1984", False),
+        ("404", False),
+        ("Untitled goose", False),
+    ],
+)
+def test_a_title_without_words_gives_way_to_the_first_words(title: str, shown: bool) -> None:
+    found, _excerpt = ex.titled(title, PROSE, 150)
+    assert (found != title) is shown and (PROSE.startswith(found.rstrip("…")) is shown)
+    assert ex.titled(title, "", 150) == (title, "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Dune 3.20 mends crashes, and Merlin is faster", "dune 3.20 mends crashes", "Week 36: DUNE 3.20 mends crashes!"],
+)
+def test_what_stands_in_the_title_is_not_said_again(said: str) -> None:
+    assert ex.prose(said, "", title="Week 36: Dune 3.20 mends crashes, and Merlin is faster") == ""
+    assert ex.prose(said, f"<p>{PROSE}</p>", title="Week 36: Dune 3.20 mends crashes, and Merlin is faster") == PROSE
+
+
+def test_a_name_that_a_feed_puts_after_each_text_is_not_shown() -> None:
+    texts = [
+        f"<p>Lamp {n} is lit by whoever comes first, and put out by nobody at all. Coast News UK</p>" for n in range(3)
+    ]
+    known = ex.residue(texts)
+    assert ex.prose(texts[1], "", title="Lamps", known=known).endswith("nobody at all.")
+    once = "<p>Lamps are lit by whoever comes first, and put out by nobody at all. Lit again</p>"
+    assert ex.prose(once, "", title="Lamps", known=known).endswith("Lit again")

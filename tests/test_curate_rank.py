@@ -80,6 +80,14 @@ def test_an_author_is_capped_over_the_whole_edition_and_the_first_story_names_th
     assert [other.title for other in found.stories[0].more_by] == ["Story 3", "Story 2", "Story 1", "Story 0"]
 
 
+def test_what_is_capped_names_the_story_that_names_it() -> None:
+    series = [story(n, author="Bot", rank=5, title=f"Part {n}") for n in range(1, 4)]
+    found = pick([*series, story(9, author="Ada")], topics=frozenset(), limit=9, curate=Curate(per_author=1), now=NOW)
+    head = next(one for one in found.stories if one.more_by)
+    assert len(found.left) == 2
+    assert all(one.why.endswith(f"named under story {head.id}, “{head.title}”") for one in found.left)
+
+
 def test_a_name_that_anybody_has_is_one_author_on_one_site_only() -> None:
     stories = [story(n, author="admin", topic=str(n)) for n in range(4)] + [story(9, author="Ada")]
     assert len(choose(stories, limit=5, per_author=1)[0]) == 5
@@ -268,6 +276,19 @@ def test_news_about_moves_jobs_tags_and_letters_may_lead(title: str) -> None:
 def test_a_release_of_software_is_no_page_of_tags() -> None:
     assert leading.no_story("Loom 2.0", "https://github.com/ada/loom/releases/tag/v2.0.0") == ""
     assert leading.no_story("Loom", "https://ada.example/tag/loom") != ""
+
+
+def test_a_feed_that_moved_is_no_story_and_a_site_that_moved_may_be_one() -> None:
+    for url in (
+        "https://ada.example/index.xml",
+        "https://ada.example/feed/",
+        "https://ada.example/",
+        "https://a.example",
+    ):
+        assert "moved" in leading.no_story("This feed has moved", url)
+        assert "moved" in leading.no_story("Feed Moved Permanently", url)
+    assert leading.no_story("This blog has moved to a solar server", "https://ada.example/2026/solar") == ""
+    assert leading.no_story("Ferries stop at noon", "https://ada.example/feed/") == ""
 
 
 @pytest.mark.parametrize(

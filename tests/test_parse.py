@@ -440,6 +440,21 @@ def test_a_relative_link_with_any_base_is_absolute_or_gone(base: str) -> None:
     assert link is None or ":" in link[1]
 
 
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("&lt;B&gt;Ferries&lt;/B&gt;::&lt;b&gt;North&lt;/b&gt; 2008", "Ferries::North 2008"),
+        ("&lt;span class='x'&gt;Ferries&lt;/span&gt; stop", "Ferries stop"),
+        ("When to use &lt;b&gt; and &lt;i&gt;", "When to use <b> and <i>"),
+        ("Close it with &lt;/b&gt;", "Close it with </b>"),
+        ("Stop using &lt;div&gt;x&lt;/div&gt;", "Stop using <div>x</div>"),
+        ("&lt;b&gt;&lt;/b&gt; is empty", "<b></b> is empty"),
+    ],
+)
+def test_a_title_that_was_escaped_twice_loses_its_emphasis_and_no_tag_that_it_speaks_of(title: str, shown: str) -> None:
+    assert text.plain(title) == shown
+
+
 @given(st.text(max_size=300))
 def test_cleaning_cleaned_html_changes_nothing(words: str) -> None:
     clean = text.clean_html(words, base=URL)
@@ -478,6 +493,9 @@ def test_an_address_is_absolute_or_nothing(words: str) -> None:
         ("Der Kernel ist da, und er bringt nicht nur die neuen Treiber für alte Geräte mit", "en-us", "de"),
         ("O que há de novo no Python e como usar o tempo que ele dá para a sua equipe", "en", "pt"),
         ("How to do it all in a day, and why no one can say so", "en", "en"),
+        ("It feels like I am stuck in the last part of it, and that it will be two or three more days", "de-DE", "en"),
+        ("Die Idee: it feels like I am stuck, und nicht nur in the last part, der und die with it", "de", "de"),
+        ("It feels like the last part of it, and that is what it will be", "ca", "ca"),
         ("Der Spiegel and Die Zeit on the news of the day", "en-GB", "en-GB"),
     ],
 )

@@ -459,6 +459,16 @@ def test_lines_at_the_head_are_few_and_none_where_they_say_nothing_new():
     ]
     found = ranks.in_short(japanese, story(1, title="鯨が湾に戻ってきた"), ())
     assert 3 <= len(found) <= 5 and found[0].id != 2
+    strangers = [replace(one, language="de") for one in mixed(9)[1:4]]
+    adverts = [story(n, title=f"Lamps of kind{n}: save {n} % off", rank=99.0) for n in range(60, 63)]
+    told = ("Gulls", "Ferry fares", "Cranes", "Tide tables", "Salt", "Ropes", "Buoys", "Nets", "Kelp", "Dunes", "Piers")
+    fit = [story(n, title=f"{what} news{n}", source=f"Source {n}", rank=50.0 - n) for n, what in enumerate(told, 30)]
+    rest = [*adverts, *strangers, *fit]
+    assert not {one.id for one in ranks.in_short(rest, lead, ())} & {one.id for one in (*adverts, *strangers)}
+    places = ranks.place([("databases", "Databases", rest)], lead, ())
+    assert len(places.seconds) == 3
+    assert not {one.id for one in places.seconds} & {one.id for one in (*adverts, *strangers)}
+    assert len(ranks.place([("databases", "Databases", [*strangers, *adverts])], lead, ()).seconds) == 2
     assert ranks.in_short(mixed(40)[1:], mixed(40)[0], ()) == tuple(ranks.in_short(mixed(40)[1:], mixed(40)[0], ()))
 
 

@@ -45,6 +45,10 @@ CONTINUED = [
     ("Tarn Valley dam is closed after cracks", "Engineers blame frost for cracks in Tarn Valley dam wall"),
     ("Oberon drops the Meridian licence for a paid one", "Oberon backs down: Meridian licence returns after protest"),
     ("Writing a shell in Zig, part 1", "Writing a shell in Zig, part 2"),
+    (
+        "Pharmacies Cannot Read Prescriptions After Brightmail Outage",
+        "Brightmail Explains How Pharmacies Lost All Prescriptions in Outage",
+    ),
     ("Rebuilding the Hollow Creek signal box", "Rebuilding the Hollow Creek signal box: part 2"),
 ]
 APART = [
@@ -60,6 +64,14 @@ APART = [
     ("A deep dive into brute force attacks", "How we stopped brute force attacks"),
     ("Weekly: Meridian, Tarn and Oberon", "Weekly: Meridian, Tarn and Oberon"),  # nothing new in it
     ("Writing a shell in Zig, part 1", "Writing a shell in Zig, part 4"),
+    # A round-up names several stories.
+    (
+        "Oberon drops the Meridian licence",
+        "Tarn Valley floods again, Oberon and Meridian settle, Brightmail licence ends",
+    ),
+    # Where all words have capitals, none of them is a name for that.
+    ("Surface Waves in Acoustic Metamaterial Lattices", "Acoustic Surface Wave Sensors for Detection in Blood"),
+    ("Veri Hatlarında Algoritmik Optimizasyon Stratejileri", "Veri Boyutu Azaltma Stratejileri ve Algoritmik Derinlik"),
 ]
 
 

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digest import writers
 from digest.cli import pictures
 from digest.cli.common import Options, print_facts, print_json, print_rows
 from digest.cli.options import Json, Limit, NewsletterName, WhichStory
 
 if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from digest.config import Config
     from digest.models import Story
+    from digest.store import Database
 
 app = typer.Typer(no_args_is_help=True, help="Stories: list, look at, pin, drop, move, arrange and edit them.")
 
@@ -63,7 +68,7 @@ def show(context: typer.Context, story: WhichStory, newsletter: NewsletterName =
         "title": found.title,
         "url": found.url,
         "source": found.source,
-        "author": found.author,
+        "author": writers.named(found.author, found.source, found.url),
         "excerpt": found.excerpt,
         "image_url": found.image_url,
         "picture": why["picture"],
@@ -90,12 +95,14 @@ def pin(
 ) -> None:
     """Put a story before all others in the next edition.
 
+    An edition that is held with it is made anew, and none that went out.
+
     Example: digest story pin 231
     """
     from digest import edition
 
     pinned = partial(edition.pin, story_id=story, pinned=not off)
-    _edit(context.obj, newsletter, pinned, "no longer pinned" if off else "pinned", as_json=as_json)
+    _edit(context.obj, newsletter, story, pinned, "no longer pinned" if off else "pinned", as_json=as_json)
 
 
 @app.command()
@@ -108,12 +115,14 @@ def drop(
 ) -> None:
     """Leave a story out of every edition to come.
 
+    An edition that is held with it is made anew, and none that went out.
+
     Example: digest story drop 231
     """
     from digest import edition
 
     dropped = partial(edition.drop, story_id=story, dropped=not off)
-    _edit(context.obj, newsletter, dropped, "taken back" if off else "dropped", as_json=as_json)
+    _edit(context.obj, newsletter, story, dropped, "taken back" if off else "dropped", as_json=as_json)
 
 
 @app.command()
@@ -126,15 +135,17 @@ def move(
 ) -> None:
     """Put a story under another topic; what is moved teaches.
 
+    An edition that is held with it is made anew, and none that went out.
+
     Example: digest story move 231 databases
     """
     from digest import curate, edition
 
     options: Options = context.obj
-    with options.open() as (config, database), database.write() as session:
+    with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
-        found = edition.move(session, name, story, topic, topics=curate.headings(settings.topics))
-        _answer(options, found, f"now under {topic}", as_json=as_json)
+        moved = partial(edition.move, name=name, story_id=story, topic=topic, topics=curate.headings(settings.topics))
+        _follow(options, database, config, name, story, moved, f"now under {topic}", as_json=as_json)
 
 
 @app.command()
@@ -146,17 +157,25 @@ def arrange(
 ) -> None:
     """Let these stories stand first in the next edition, in this order. `digest story pin --off` ends it for one.
 
+    An edition that is held with it is made anew, and none that went out.
+
     Example: digest story arrange 231 228 240
     """
     from digest import edition
 
     options: Options = context.obj
-    with options.open() as (config, database), database.write() as session:
-        found = edition.arrange(session, config.newsletter(newsletter)[0], stories)
-        if as_json:
-            print_json([{name: getattr(one, name) for name in ("id", "title", "topic", "pinned")} for one in found])
-        else:
-            options.say("first now: " + "; ".join(one.title for one in found))
+    with options.open() as (config, database):
+        name, _ = config.newsletter(newsletter)
+
+        def arranged(session: Session) -> list[dict[str, object]]:
+            found = edition.arrange(session, name, stories)
+            return [{field: getattr(one, field) for field in ("id", "title", "topic", "pinned")} for one in found]
+
+        found, held = edition.follow(database, name, config, stories, arranged)
+    if as_json:
+        print_json(found)
+    else:
+        options.say("first now: " + "; ".join(str(one["title"]) for one in found) + _and_held(held))
 
 
 @app.command()
@@ -182,6 +201,7 @@ def edit(
 ) -> None:
     """Give a story another title, excerpt, picture or earlier story. What its source says later does not undo it.
 
+    An edition that is held with it is made anew, and none that went out.
     A picture is asked for now, judged as a run does, and shown as a copy of ours.
 
     Examples: digest story edit 231 --title "Ferries stop at noon" · digest story edit 231 --picture none
@@ -196,9 +216,9 @@ def edit(
     with options.open() as (config, database):
         name, settings = config.newsletter(newsletter)
         had = pictures.asked(config, database, name, story, picture) if picture else None
-        with database.write() as session:
-            wanted = edition.Rewording(title, excerpt, had, follows)
-            _answer(options, edition.reword(session, name, story, wanted), "edited", as_json=as_json)
+        wanted = edition.Rewording(title, excerpt, had, follows)
+        reworded = partial(edition.reword, name=name, story_id=story, wanted=wanted)
+        _follow(options, database, config, name, story, reworded, "edited", as_json=as_json)
         if had not in (None, "none") and settings.images == "none":
             options.warn(f'{name} shows no pictures: images = "none" in its settings')
 
@@ -214,15 +234,40 @@ def _earlier(words: str | None) -> int | None:
     return int(words)
 
 
-def _edit(options: Options, newsletter: str | None, do: Callable[..., Story], done: str, *, as_json: bool) -> None:
+def _edit(
+    options: Options, newsletter: str | None, story: int, do: Callable[..., Story], done: str, *, as_json: bool
+) -> None:
     """Do it to a story of a newsletter, and say so."""
-    with options.open() as (config, database), database.write() as session:
-        _answer(options, do(session, config.newsletter(newsletter)[0]), done, as_json=as_json)
+    with options.open() as (config, database):
+        name, _ = config.newsletter(newsletter)
+        _follow(options, database, config, name, story, partial(do, name=name), done, as_json=as_json)
 
 
-def _answer(options: Options, story: Story, done: str, *, as_json: bool) -> None:
-    """What was done, in words or as the story now stands."""
+def _follow(
+    options: Options,
+    database: Database,
+    config: Config,
+    name: str,
+    story: int,
+    do: Callable[..., Story],
+    done: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Do it to a story and to editions that are held with it; what was done, in words or as the story now stands."""
+    from digest import edition
+
+    def stands(session: Session) -> dict[str, object]:
+        found = do(session)
+        return {field: getattr(found, field) for field in ("id", "title", "topic", "pinned", "dropped")}
+
+    now, held = edition.follow(database, name, config, [story], stands)
     if as_json:
-        print_json({name: getattr(story, name) for name in ("id", "title", "topic", "pinned", "dropped")})
+        print_json(now)
     else:
-        options.say(f"{done}: {story.title}")
+        options.say(f"{done}: {now['title']}{_and_held(held)}")
+
+
+def _and_held(numbers: list[int]) -> str:
+    """Of which editions that are held the same is true now, as the end of a line."""
+    return f" (also in No. {', '.join(map(str, numbers))}, which is held)" if numbers else ""

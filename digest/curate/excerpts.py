@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import urlsplit
 
 from digest import graphemes
+from digest.curate import unfit
 from digest.parse import gist
 from digest.parse.gist import Gist, Line
 
@@ -16,9 +17,12 @@ reading_minutes = gist.minutes
 LEAST = 40  # columns of prose; fewer tell nothing. A sentence of twenty signs of Chinese is one
 RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
 RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
+_TAIL = 60  # characters after the last sentence
 TITLE = 80  # characters of prose that stand for a title
 _CUT_BY_LENGTH = 80  # characters of a text that a feed may have cut where it ended up
 _LONGEST_WORD = 30  # characters
+_ADDRESSES = 3  # in a beginning: a list of links, and no prose
+_LEAST_TITLE = 8  # letters and digits, by which a title is known within a text
 _ENOUGH = 2500  # characters of prose from which an excerpt is cut: no one is longer
 
 _I = re.IGNORECASE
@@ -55,12 +59,21 @@ def residue(texts: Iterable[str]) -> frozenset[str]:
 
 
 def repeated_lines(texts: Iterable[Sequence[Line]]) -> frozenset[str]:
-    """What stands in three or more of a feed's last entries, whatever it says: lines, and sentences at the front."""
+    """What stands in three or more of a feed's last entries, whatever it says: lines, sentences at the front, and what
+    comes after the last one."""
     seen: Counter[str] = Counter()
     for text in texts:
         found = [line.said for line in text]
-        seen.update({*found, *_sentences(" ".join(found)[:300])})
+        whole = " ".join(found)
+        seen.update({*found, *_sentences(whole[:300]), _tail(whole)} - {""})
     return frozenset(line for line, times in seen.items() if times >= RESIDUE_TIMES)
+
+
+def _tail(text: str) -> str:
+    """What comes after the last whole sentence, such as a site's name; "" for more than a few words."""
+    ends = [end.end() for end in _SENTENCE_END.finditer(text, max(0, len(text) - 3 * _TAIL))]
+    last = text[ends[-1] :].strip() if ends else ""
+    return last if len(last) <= _TAIL else ""
 
 
 def _sentences(text: str) -> list[str]:
@@ -118,6 +131,8 @@ def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
         if length > _ENOUGH:
             break
     text = _front(" ".join(kept), title, known)
+    if (last := _tail(text)) and last in known:
+        text = text.removesuffix(last).rstrip()
     shorter = _TRUNCATED.sub("", text)
     if shorter != text:
         text = _whole_words(shorter, text).rstrip(" ,;:-–—(“‘\"'")
@@ -139,9 +154,9 @@ def _whole_words(shorter: str, text: str) -> str:
 
 
 def titled(title: str, prose: str, length: int) -> tuple[str, str]:
-    """The title and excerpt to show. What has no title, as notes on a microblog have none, is called by its first
-    words, and its excerpt goes on where they end."""
-    if title:
+    """The title and excerpt to show. What has no title, as notes on a microblog have none, or a number for one, is
+    called by its first words, and its excerpt goes on where they end."""
+    if title and not (prose and unfit.NAMELESS.search(title.strip())):
         excerpt = cut(prose, length)
         return title, "" if excerpt == title else excerpt
     title = cut(prose, TITLE)
@@ -180,14 +195,27 @@ def _front(text: str, title: str, known: Collection[str]) -> str:
 
 
 def _telling(text: str, title: str) -> bool:
-    """Whether a text is words, and more than the title again."""
+    """Whether a text is words, and more than the title, or a part of it, again."""
     start = text[:400]
     letters = sum(map(str.isalpha, start))
-    plain, known = text.rstrip("….").casefold(), title.rstrip("….").casefold()
-    again = plain == known or (
-        len(known) > 8 and plain.startswith(known) and graphemes.width(plain) - graphemes.width(known) < LEAST
-    )
-    return letters * 2 > len(start) and not again
+    return letters * 2 > len(start) and start.count("://") < _ADDRESSES and not _again(text, title)
+
+
+def _again(text: str, title: str) -> bool:
+    """Whether a text says hardly more than its title, wherever that stands in it; signs and capitals aside."""
+    if len(text) > 2 * len(title) + 4 * LEAST:  # most texts: they say more, whatever it is
+        return False
+    said, known = _signs(text), _signs(title)
+    if not known:
+        return False
+    if said in known:
+        return True
+    left = said.replace(known, "") if len(known) > _LEAST_TITLE else said
+    return left != said and graphemes.width("".join(filter(str.isalpha, left))) < LEAST - 10
+
+
+def _signs(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def cut(text: str, length: int) -> str:

@@ -33,6 +33,9 @@ _SOON = 10.0  # days in which one site tells what happened next; later it is on 
 _LEAST_KNOWN = 12.0  # for the rarity of these
 _LEAST_CONTAINED = 0.4  # of the shorter title, by rarity
 _MOST_LINKS = 12  # links to other sites; a text with more is a list of links
+_LITTLE_WORD = 3  # letters; shorter ones have a small letter also where others have none
+_LEAST_LONG, _NEARLY = 4, 0.85  # longer words of a title, and how many of them have a capital where that is a custom
+_LEAST_PARTS = 3  # of a title, and words in each
 _OPENING = 3  # words that the titles of a series begin with
 _HIRAGANA = re.compile("[\u3040-\u309f]")
 _RUN = re.compile(r"[^\W_]+(?:[.'’][^\W_]+)*")
@@ -150,7 +153,7 @@ def _continues(story: Telling, one: Telling, seen: Mapping[str, int], *, linked:
     )
     if linked and not (here and (timeless or len(shared) < _LEAST_RARE or not named)):
         return f"links to it, and both say: {said}"
-    if timeless:
+    if timeless or _several(story.title) or _several(one.title):
         return ""
     phrases = _phrases(story, one, shared)
     known = math.fsum(max(worth[word] for word in phrase) for phrase in phrases)
@@ -158,7 +161,10 @@ def _continues(story: Telling, one: Telling, seen: Mapping[str, int], *, linked:
     soon = story.day - one.day <= _SOON
     if here and not soon:
         return ""
-    wanted = _PHRASES if names_ > here else _MORE_PHRASES
+    if _all_capitals(story.title) and _all_capitals(one.title):  # there a capital makes no name
+        wanted = _MORE_PHRASES + here
+    else:
+        wanted = _PHRASES if names_ > here else _MORE_PHRASES
     enough = len(phrases) >= wanted and len(rare) >= _LEAST_RARE
     shorter = min(_weight(story.known_by, seen), _weight(one.known_by, seen)) or 1.0
     if enough and known >= _LEAST_KNOWN and math.fsum(worth.values()) >= _LEAST_CONTAINED * shorter:
@@ -183,6 +189,18 @@ def _phrases(story: Telling, one: Telling, shared: Collection[str]) -> list[set[
                 found.append({word})
         before = word if word in shared else ""
     return found
+
+
+def _all_capitals(title: str) -> bool:
+    """Whether nearly all words of a title begin with a capital, as is the custom of some papers and languages."""
+    long = [run for run in _RUN.findall(title) if len(run) > _LITTLE_WORD and _cased(run[0])]
+    return len(long) >= _LEAST_LONG and sum(not run[0].islower() for run in long) >= _NEARLY * len(long)
+
+
+def _several(title: str) -> bool:
+    """Whether a title names several stories, a few words each, as that of a round-up does."""
+    parts = title.split(", ")
+    return len(parts) >= _LEAST_PARTS and all(len(words(part)) >= _LEAST_PARTS for part in parts)
 
 
 def _small(text: str) -> frozenset[str]:

@@ -32,6 +32,8 @@ _LISTING_PATH = re.compile(
 _PAGE = re.compile(
     r"^(?:about(?: (?:me|us))?|archives?|categories|contact|home|impressum|imprint|posts|search|tags)$", _I
 )
+# What "this feed has moved" leads to, where it is no story of a site's move: the feed, or nowhere but the front page.
+_A_FEED = re.compile(r"^/?$|(?:^|/)(?:index\.xml|feed|rss|atom)(?:/|\.(?:xml|rss|atom|json))?$|\.(?:rss|atom)$", _I)
 _LISTED_TITLE = 4  # words; who writes of a category writes more than its name
 # What the same news of the local machine would lead to.
 _OWN_NAMES = re.compile(
@@ -70,6 +72,8 @@ def no_story(title: str, url: str) -> str:
     """Why an entry is no story at all, as the end of a sentence that begins with it; "" where it may be one."""
     if listing(title, url):
         return "is a page of tags or an archive of its site"
+    if unfit.MOVED.search(title) and _A_FEED.search(_path(url)):
+        return "says that a feed moved, and leads to no more than the feed"
     if title.count("\ufffd") > 1:
         return "has a title whose letters are lost"
     return ""
@@ -112,7 +116,7 @@ def faults(story: Story, paper: Paper, *, now: datetime) -> tuple[str, ...]:
 def lead(stories: Sequence[Story], paper: Paper, *, now: datetime) -> Story:
     """Which of these, best first, leads: what an editor pinned, else the best with the least against it.
 
-    Where all are old, the newest: an edition of old feeds is a beginning.
+    Where all are old, the newest that has a text: an edition of old feeds is a beginning.
     """
     if stories[0].pinned:
         return stories[0]
@@ -120,12 +124,12 @@ def lead(stories: Sequence[Story], paper: Paper, *, now: datetime) -> Story:
 
     def worse(at: int) -> tuple[bool, bool, bool, int, float, int]:
         story = stories[at]
-        wanting = (width(story.excerpt) < LEAST_TEXT) + (story.topic == OTHER)
+        untold = width(story.excerpt) < LEAST_TEXT
         return (
             bool(never(story.title, story.url, story.excerpt)),
             not old and _stale(story, paper, now=now),
             _foreign(story, paper),
-            0 if old else wanting,
+            untold if old else untold + (story.topic == OTHER),
             -story.published_at.timestamp() if old and story.dated else 0.0,
             at,
         )

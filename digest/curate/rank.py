@@ -171,7 +171,7 @@ def pick(
         elif feeds[story.feed_id] >= per_feed:
             why = f"capped: at most {per_feed} of one feed ({story.source})"
         elif author and series[author] >= per_author:
-            why = f"capped: at most {per_author} of one author ({story.author})"
+            why = f"capped: at most {per_author} of one author ({story.writer or story.source})"
         elif any(series[key] >= per_author for key in templates):
             why = f"capped: at most {per_author} of texts that begin alike, as from a template"
         elif sum(series_of.alike(story, other) for other in taken) >= per_author:
@@ -181,10 +181,12 @@ def pick(
         else:
             why = ""
         if why:
-            left.append(LeftOut(story, why))
             capped = author in first and series[author] >= per_author and len(taken) < limit
             if capped:
                 more[first[author]].append(Source(story.title, story.url))
+                heads = taken[first[author]]
+                why += f"; named under story {heads.id}, “{heads.title}”"
+            left.append(LeftOut(story, why))
             continue
         if author:
             first.setdefault(author, len(taken))
@@ -201,25 +203,20 @@ def pick(
 
 
 _SHORT_OPENING, _SHORT_TITLE = 6, 3  # words
-# On one site it is somebody.
-_ANYBODY = frozenset(
-    """
-    admin administrator anonymous author blog contributor editor editors editorial guest info me news newsroom noreply
-    office press redaktion root staff support team unknown user webmaster writer
-    """.split()  # noqa: SIM905
-)
 _DIGITS = re.compile(r"\d+")
 
 
 def _series(story: Story) -> tuple[str, ...]:
     """What a story may share with others of a series: its author ("" where nobody is named), the beginning of its
     text and the form of its title, as keys."""
-    return _keys(story.author.casefold().strip(), story.url, story.title, story.excerpt)
+    return _keys(story.writer.casefold(), story.author.casefold().strip(), story.url, story.title, story.excerpt)
 
 
 @lru_cache(maxsize=4096)  # asked for each variant
-def _keys(author: str, url: str, title: str, excerpt: str) -> tuple[str, ...]:
-    who = f"{author} at {urls.site(urls.normalise(url))}" if author in _ANYBODY else author
+def _keys(writer: str, author: str, url: str, title: str, excerpt: str) -> tuple[str, ...]:
+    who = writer or (
+        f"{author} at {urls.site(urls.normalise(url))}" if author else ""
+    )  # who is nobody is one on a site
     found = [f"author {who}" if who else ""]
     opening = excerpt.casefold().split()[:_SHORT_OPENING]
     if len(opening) == _SHORT_OPENING:

@@ -6,20 +6,28 @@ from functools import lru_cache
 from itertools import takewhile
 
 from digest.curate import headlines, sketches
-from digest.curate.words import words
+from digest.curate.words import unspaced, words
 from digest.values import Story
 
 _LEAST_SAME = 3  # words that two titles of one template begin and end with alike
 _SHARE = 0.6  # of the longer title, that these are
 _TELLING = 2  # of these, that say something: "How to … in …" is anybody's
+_LEAST_PAIRS = 16  # of a text; fewer say too little to be a template
 _NUMBER = "#"
 
 
 def alike(one: Story, two: Story) -> bool:
     """Whether their titles differ in a name or a number in their middle only, or their texts in a few words."""
-    return _filled_in(_form(one.title), _form(two.title)) or (
-        sketches.alike(_sketch(one.excerpt), _sketch(two.excerpt)) >= sketches.COPIED
+    return (
+        _filled_in(_form(one.title), _form(two.title))
+        or sketches.alike(_sketch(one.excerpt), _sketch(two.excerpt)) >= sketches.COPIED
+        or _mostly(_pairs(one.excerpt), _pairs(two.excerpt))
     )
+
+
+def _mostly(one: frozenset[str], two: frozenset[str]) -> bool:
+    """Whether most of two texts is the same, in a script without spaces: there few runs of four pairs are whole."""
+    return bool(one and two) and len(one & two) >= _SHARE * max(len(one), len(two))
 
 
 def _filled_in(form: tuple[str, ...], other: tuple[str, ...]) -> bool:
@@ -39,6 +47,15 @@ def _filled_in(form: tuple[str, ...], other: tuple[str, ...]) -> bool:
 @lru_cache(maxsize=4096)  # asked for each variant
 def _form(title: str) -> tuple[str, ...]:
     return tuple(_NUMBER if word[0].isdigit() else word for word in words(title))
+
+
+@lru_cache(maxsize=4096)
+def _pairs(excerpt: str) -> frozenset[str]:
+    """The pairs of signs of a text in a script without spaces; none of another, or of a short one."""
+    if excerpt.isascii():
+        return frozenset()
+    found = frozenset(word for word in words(excerpt) if unspaced(word[0]))
+    return found if len(found) >= _LEAST_PAIRS else frozenset()
 
 
 @lru_cache(maxsize=4096)

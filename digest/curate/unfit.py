@@ -61,6 +61,7 @@ _MOVED = (
     ),
     # Nobody else is named who moved, nor what.
     _whole(
+        rf"{_SITE} (?:permanently |just )?(?:moved|relocated)(?: permanently)?(?: here)?",
         r"(?:we|i)(?:'ve| have|’ve|'re| are|'m| am)? (?:just )?(?:moved|moving)(?: to (?:a )?new .{1,30})?",
         r"nous avons déménagé|nous déménageons",
         r"nos hemos mudado|nos mudamos",
@@ -166,6 +167,17 @@ _ADVERT = (
 )
 MOVED, JOB, LISTING, EMPTY, ADVERT = (
     re.compile("|".join(kind), _I) for kind in (_MOVED, _JOB, _LISTING, _EMPTY, _ADVERT)
+)
+
+# What an author or their tool left in a title's place: no words, a number that counts notes or seconds, "untitled".
+NAMELESS = re.compile(
+    r"^[\W\d_]{6,}$|^\W*$|"
+    + _whole(
+        r"\(?(?:untitled|no title|no subject)\)?(?: (?:document|post|page|note))?|ohne titel|sans titre|sin título|"
+        r"senza titolo|sem título|без названия|без темы|无标题|無題|bez tytułu|başlıksız|"
+        r"ללא כותרת|بدون عنوان|제목 없음",
+    ),
+    _I,
 )
 
 # ---------------------------------------------------------------- letters

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from digest.edition.full_text import wanting as wanting
     from digest.edition.held import annotate as annotate
     from digest.edition.held import approve as approve
+    from digest.edition.held import follow as follow
     from digest.edition.held import held_edition as held_edition
     from digest.edition.held import recompose as recompose
     from digest.edition.held import still_to_come as still_to_come

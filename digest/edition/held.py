@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from email.utils import parseaddr
+from typing import TypeVar
 
 from sqlmodel import Session
 
 from digest.config import Config
-from digest.edition import pictures
+from digest.edition import editor, pictures
 from digest.edition.report import Composed
 from digest.edition.variants import TRIES, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
@@ -17,6 +18,8 @@ from digest.models import Edition, EditionState, Newsletter
 from digest.store import Database, edition_states, editions, newsletters, outbox, recipients
 
 MOST_NOTE = 10_000  # characters
+
+Kept = TypeVar("Kept")
 
 
 def recompose(
@@ -54,6 +57,28 @@ def recompose(
     raise BadInput(
         f"No. {number} of {name} was changed by others again and again while it was rendered", hint="try once more"
     )
+
+
+def follow(
+    database: Database, name: str, config: Config, story_ids: Collection[int], change: Callable[[Session], Kept]
+) -> tuple[Kept, list[int]]:
+    """Let `change` do what an editor wants with these stories, and make held editions anew with it.
+
+    What it gave, and the numbers of these editions: those that had one of the stories to choose from and went out to
+    nobody yet. BadInput as in `recompose`; nothing is changed then.
+    """
+    with database.write() as session:
+        newsletter = newsletters.find(session, name)
+        assert newsletter.id is not None
+        seqs = [editor.find(session, name, story_id).seq for story_id in story_ids]
+        numbers = edition_states.held_over(session, newsletter.id, seqs)
+        if not numbers:
+            return change(session), []
+        session.rollback()
+    given: list[Kept] = []
+    for number in numbers:
+        recompose(database, name, config, number, lambda session: given.append(change(session)))
+    return given[-1], numbers
 
 
 def _held_matter(

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from digest import config
+from digest import config, writers
 from digest.curate import central, excerpts, flood, rank, rules, sketches, urls
 from digest.edition import cited
 from digest.edition.full_text import PageText
@@ -149,13 +149,13 @@ _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest
 def told_of(best: Read, settings: config.Curate) -> dict[str, Any]:
     """The part of a story's values that is its representative's."""
     title, excerpt = excerpts.titled(best.entry.title, best.prose, settings.excerpt_length)
-    if best.central is not None and best.central.text and best.entry.title:
+    if best.central is not None and best.central.text and title == best.entry.title:
         excerpt = best.central.text
     return {
         "entry_id": best.entry.id,
         "url": best.url or best.feed.site_url or best.feed.url,
         "title": title,
-        "source": best.feed.title or best.feed.url,
+        "source": writers.source(best.feed.title, best.feed.site_url or best.feed.url),
         "author": best.entry.author,
         "excerpt": excerpt,
         "language": best.entry.language,

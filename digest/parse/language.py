@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 
 _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
@@ -34,6 +35,7 @@ _SCRIPTS = {
 _NEVER_LATIN = frozenset(language for some in _SCRIPTS.values() for language in some) - {"sr", "kk", "mn", "tg", "ky"}
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 _LETTERS = {"fa": "پچژگ", "ur": "ٹڈڑے", "uk": "іїєґ", "be": "ў", "sr": "ђћљњџ", "mk": "ѓќѕ"}
+_MANY = 8  # little words that speak against a declaration
 # The commonest little words; a text of a dozen words has some of them.
 _LITTLE = {
     "en": "the of and to in is that for it with as was on are this be by from at have not you we an or your how what "
@@ -69,8 +71,8 @@ def tag(declared: str) -> str:
 def of(text: str, declared: str = "") -> str:
     """The language of `text` (BCP 47), "" where nothing tells.
 
-    The declaration stands unless the script speaks against it, or it is English and the words do: many generators say
-    "en-us" whatever is written.
+    The declaration stands unless the script speaks against it, or the words do: many generators say "en-us" whatever
+    is written, and who writes in two languages has one feed. Against another than English it takes many words.
     """
     declared = tag(declared)
     found = _by_script(text)
@@ -84,6 +86,9 @@ def of(text: str, declared: str = "") -> str:
         # What generators say whatever is written; a good many words of another language know better.
         other = _by_words(text, least=4)
         return other if other not in ("", "en") else declared
+    if declared.partition("-")[0] in _LITTLE:
+        other = _by_words(text, least=_MANY)
+        return other if other and not _spoken_too(text, declared.partition("-")[0]) else declared
     return declared or _by_words(text)
 
 
@@ -120,9 +125,20 @@ def _by_words(text: str, *, least: int = 2) -> str:
     words = [word.lower() for word in _WORD.findall(text[:4_000])]
     if len(words) < 5:
         return ""
+    scores = _scores(words)
+    (best, language), (second, _) = sorted(((count, language) for language, count in scores.items()), reverse=True)[:2]
+    return language if best >= least and best * 10 >= len(words) and best > second * 1.2 else ""
+
+
+def _scores(words: Iterable[str]) -> dict[str, int]:
     scores = dict.fromkeys(_LITTLE, 0)
     for word in words:
         for language in _SPOKEN.get(word, ()):
             scores[language] += 1
-    (best, language), (second, _) = sorted(((count, language) for language, count in scores.items()), reverse=True)[:2]
-    return language if best >= least and best * 10 >= len(words) and best > second * 1.2 else ""
+    return scores
+
+
+def _spoken_too(text: str, language: str) -> bool:
+    """Whether a text has as many little words of `language` as one has by chance, or more."""
+    scores = _scores(word.lower() for word in _WORD.findall(text[:4_000]))
+    return scores[language] * 3 > max(scores.values())

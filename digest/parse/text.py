@@ -29,6 +29,11 @@ _VOID = frozenset(_OPEN_ENDED.split())
 # Most addresses need no repair, and an address costs more than a title.
 _SIMPLE_URL = re.compile(r"https?://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[1-9]\d{1,3})?/[\w/.~%+=&?;,@!-]*", re.A).fullmatch
 
+# What search services and writing tools mark in a title: a whole element of these, with nothing but words in it.
+_EMPHASIS = re.compile(
+    r"<(b|i|em|strong|u|mark|font|span)\b(?:\s[^<>]{0,300}+)?>([^<>]{1,300}+)</\1\s?>", re.IGNORECASE
+)
+
 MAX_HTML = 1_000_000  # characters of one text; a novel is 500,000
 MAX_DEPTH = 500  # of tags in one text: html5ever takes half a minute for 100,000
 MAX_URL = 2_000
@@ -46,13 +51,17 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """One line of text at most `limit` characters long, without control, bidi or invisible characters.
 
     With `markup` its tags are dropped and the text in them kept; entities are resolved either way, since many
-    generators escape titles once too often.
+    generators escape titles once too often. So what is emphasised in a title that was escaped loses its tags as well; a
+    tag that a title speaks of stands alone, and stays.
     """
     text = text[: _SPARE * limit]  # tags and entities are longer than what they come to
     if markup and "<" in text:
         text = nh3.clean(seen.spoken(seen.shown(text)), tags=set(), link_rel=None)
         text = unescape(text)  # nh3 answers in HTML
-    text = tidy(unescape(text))
+    text = unescape(text)
+    if "</" in text:
+        text = _EMPHASIS.sub(r"\2", text)
+    text = tidy(text)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from digest.curate import leading
 from digest.graphemes import WIDE, clamp, width
 from digest.values import Source, Story
 
@@ -159,11 +160,13 @@ def place(sections: Sequence[tuple[str, str, Sequence[Story]]], lead: Story, ord
 def in_short(rest: Sequence[Story], lead: Story, order: Sequence[int]) -> tuple[Story, ...]:
     """The best of each topic but the lead's, then the best of all, in their ranks; () where they are too few to help.
 
+    What is in another language than the lead, and adverts and the like, come only where there is nothing else.
     None says again what stands on the same screen: the lead's title, or another of them. A note has no title to name.
     """
     said = [_telling(lead.title)]
     own: list[Story] = []
     others: list[Story] = []
+    strange: list[Story] = []
     topics = {lead.topic}
     ranked = [story for story in _ranked(rest, order) if story.title and not saying(story)]
     for story in ranked:
@@ -171,9 +174,9 @@ def in_short(rest: Sequence[Story], lead: Story, order: Sequence[int]) -> tuple[
         if any(len(words & known) * 2 > min(len(words), len(known)) for known in said if known and words):
             continue
         said.append(words)
-        (others if story.topic in topics else own).append(story)
+        (strange if _strange(story, lead) else others if story.topic in topics else own).append(story)
         topics.add(story.topic)
-    taken = (own + others)[:_IN_SHORT]
+    taken = (own + others + strange)[:_IN_SHORT]
     return tuple(story for story in ranked if story in taken) if len(taken) >= _LEAST_IN_SHORT else ()
 
 
@@ -203,18 +206,30 @@ def _ranked(stories: Sequence[Story], order: Sequence[int]) -> list[Story]:
 
 
 def _seconds(ranked: Iterable[Story], lead: Story) -> list[Story]:
-    """Two or three after the lead, of as many sources as there are; a quotation is no second."""
+    """Two or three after the lead, in its language and of as many sources as there are; a quotation is no second."""
     some = [story for story in ranked if not saying(story)]
     number = 0 if len(some) < 5 else 2 if len(some) < 12 else 3
     sources = {lead.source}
     first: list[Story] = []
     later: list[Story] = []
+    strange: list[Story] = []
     for story in some:
+        if _strange(story, lead):
+            strange.append(story)
+            continue
         (later if story.source in sources else first).append(story)
         sources.add(story.source)
         if len(first) == number:
             break
-    return (first + later)[:number]
+    return (first + later + strange)[:number]
+
+
+def _strange(story: Story, lead: Story) -> bool:
+    """Whether a story may not stand at the head: an advert and the like (see `leading.never`), or what is in another
+    language than the lead, as far as both are known."""
+    one, two = (language.lower().partition("-")[0] for language in (story.language, lead.language))
+    unfit = not story.pinned and leading.never(story.title, story.url, story.excerpt)
+    return bool(unfit) or (bool(one and two) and one != two)
 
 
 def _told(ranked: Sequence[Story], count: int, *, several: bool) -> set[int]:
@@ -234,7 +249,7 @@ def _told(ranked: Sequence[Story], count: int, *, several: bool) -> set[int]:
 
 
 def _names(story: Story) -> list[str]:
-    return [name.casefold() for name in (story.source, story.author) if name]
+    return [name.casefold() for name in (story.source, story.writer) if name]
 
 
 def _blocks(stories: Sequence[Story], told: set[int], kinds: Mapping[int, Kind], *, several: bool) -> Iterable[Block]:
@@ -246,7 +261,7 @@ def _blocks(stories: Sequence[Story], told: set[int], kinds: Mapping[int, Kind],
             more = tuple(other for other in left if names.intersection(_names(other)))
             left = [other for other in left if other not in more]
             same = any(other.source == story.source for other in more)
-            yield Block("story", (story,), (story.source if same else story.author) if more else "", more)
+            yield Block("story", (story,), (story.source if same else story.writer) if more else "", more)
     sources = Counter(story.source for story in left) if several else Counter()
     for source in [source for source, number in sources.items() if number >= _MANY]:
         yield Block("briefs", tuple(story for story in left if story.source == source), source)

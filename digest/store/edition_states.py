@@ -74,6 +74,18 @@ def begun(session: Session, edition_id: int) -> bool:
     return session.execute(sa.select(col(OutboxRow.id)).where(*tried).limit(1)).first() is not None
 
 
+def held_over(session: Session, newsletter_id: int, seqs: Collection[int]) -> list[int]:
+    """The numbers of held editions that had a story of these `seqs` to choose from, and went out to nobody yet."""
+    held = sa.select(col(Edition.id), col(Edition.number), col(Edition.upto_seq), sa.func.min(col(Variant.since_seq)))
+    held = held.join(Variant, col(Variant.edition_id) == col(Edition.id)).group_by(col(Edition.id))
+    of_it = (col(Edition.newsletter_id) == newsletter_id, col(Edition.state) == EditionState.HELD)
+    return sorted(
+        number
+        for id_, number, upto, since in session.execute(held.where(*of_it)).all()
+        if any(since < seq <= upto for seq in seqs) and not begun(session, id_)
+    )
+
+
 def set_state(
     session: Session, edition_id: int, state: EditionState, reason: str, *, opened_at: datetime | None = None
 ) -> bool:

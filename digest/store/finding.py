@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -115,40 +114,63 @@ def stories_sent(
     before: int | None = None,
     limit: int = 30,
 ) -> list[Found]:
-    """The same of what one reader was sent, as far as it is known."""
-    told = sa.exists().where(
-        col(VariantStory.story_id) == col(Story.id),
-        col(VariantStory.variant_id) == col(OutboxRow.variant_id),
-        col(OutboxRow.subscription_id) == subscription_id,
-        col(OutboxRow.state) == OutboxState.SENT,
+    """The same of what one reader was sent, as far as it is known: by so many rolls as `rolls.latest` reads."""
+    mine = sa.select(col(OutboxRow.variant_id)).where(
+        col(OutboxRow.subscription_id) == subscription_id, col(OutboxRow.state) == OutboxState.SENT
     )
+    past = [
+        one.variant_id
+        for _number, some in rolls.latest(session, subscription_id)
+        for one in some
+        if one.state is OutboxState.SENT
+    ]
+    of_mine = col(VariantStory.variant_id).in_(mine) | col(VariantStory.variant_id).in_(past)
+    told = sa.exists().where(col(VariantStory.story_id) == col(Story.id), of_mine)
     return _found(session, words, newsletter_id, told if before is None else told & (col(Story.seq) < before), limit)
 
 
-def letters(session: Session, subscription_id: int, *, before: int | None = None, limit: int = 20) -> list[Letter]:
-    """The editions that one reader was sent and that are still known, with a number below `before`; newest first."""
+class Letters(NamedTuple):
+    """Letters, the newest first, and below which number there may be others; None where there are no more."""
+
+    found: list[Letter]
+    older: int | None
+
+
+def letters(session: Session, subscription_id: int, *, before: int | None = None, limit: int = 20) -> Letters:
+    """The editions that one reader was sent and that are still known, with a number below `before`."""
     query = (
         sa.select(col(Edition.number), col(Edition.composed_at), col(Variant.subject), col(Variant.key))
         .join(Variant, col(Variant.edition_id) == col(Edition.id))
         .join(OutboxRow, col(OutboxRow.variant_id) == col(Variant.id))
         .where(col(OutboxRow.subscription_id) == subscription_id, col(OutboxRow.state) == OutboxState.SENT)
         .order_by(col(Edition.number).desc())
-        .limit(limit)
+        .limit(limit + 1)
     )
     if before is not None:
         query = query.where(col(Edition.number) < before)
     found = [Letter(*row) for row in session.execute(query)]
-    return found + _rolled(session, subscription_id, found[-1].number if found else before, limit - len(found))
+    # Older ones are in rolls. Of these so many are looked through at a time: then who asks goes on from there.
+    older = found[-1].number if found else before
+    ended = False
+    if len(found) <= limit:
+        ended = True
+        for number, past in rolls.latest(session, subscription_id, before=older):
+            older, ended = number, False
+            found += [_of_roll(session, one) for one in past if one.state is OutboxState.SENT]
+            if len(found) > limit:
+                break
+    if len(found) > limit:
+        return Letters(found[:limit], found[limit - 1].number)
+    return Letters(found, None if ended or not _rolls_before(session, subscription_id, older) else older)
 
 
-def _rolled(session: Session, subscription_id: int, before: int | None, most: int) -> list[Letter]:
-    """The same of older letters, which are in rolls."""
-    found = []
-    for past in islice(rolls.latest(session, subscription_id, before=before), most):
-        if past.state is OutboxState.SENT:
-            key = session.execute(sa.select(col(Variant.key)).where(col(Variant.id) == past.variant_id)).scalar_one()
-            found.append(Letter(past.number, past.composed_at, past.subject, key))
-    return found
+def _of_roll(session: Session, past: rolls.Past) -> Letter:
+    key = session.execute(sa.select(col(Variant.key)).where(col(Variant.id) == past.variant_id)).scalar_one()
+    return Letter(past.number, past.composed_at, past.subject, key)
+
+
+def _rolls_before(session: Session, subscription_id: int, before: int | None) -> bool:
+    return next(rolls.latest(session, subscription_id, before=before, looked=1), None) is not None
 
 
 def _found(

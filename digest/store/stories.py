@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest import recordings, values
+from digest import recordings, values, writers
 from digest.models import (
     Admission,
     Entry,
@@ -243,7 +243,11 @@ def _value(story: Story, *, feed_id: int, tellers: Sequence[_ToldBy]) -> values.
         if teller.host not in told and page not in pages:
             told.add(teller.host)
             pages.add(page)
-            also.append(values.Source(teller.feed_title or teller.feed_url, untracked(teller.url)))
+            also.append(
+                values.Source(
+                    writers.source(teller.feed_title, teller.site_url or teller.feed_url), untracked(teller.url)
+                )
+            )
     return values.Story(
         id=cast(int, story.id),
         seq=story.seq,

@@ -76,9 +76,10 @@ def _line(site: Site, name: str, found: archive.OpenEdition) -> shapes.EditionLi
 
 
 def _story(story: Story) -> shapes.Story:
-    same = ("title", "url", "topic", "source", "author", "excerpt", "summary", "language", "image_url")
+    same = ("title", "url", "topic", "source", "excerpt", "summary", "language", "image_url")
     return shapes.Story(
         **{name: getattr(story, name) for name in same},
+        author=story.writer,
         reading_minutes=story.reading_minutes,
         published_at=story.published_at,
         dated=story.dated,

@@ -50,7 +50,7 @@ def of_topic(site: Site, session: Session, request: Request) -> feeds.Feed:
             title=story.title,
             html=site.html("feed/story.html", story=story, **words),
             published=story.published_at,
-            author=story.author or story.source,
+            author=story.writer or story.source,
             language=story.language or one.settings.language,
             tags=(title,),
             dated=story.dated,

@@ -23,7 +23,7 @@ def show(request: Request) -> Response:
         reader = reader_of(site, session, PREFERENCES, request)
         if reader is None:
             return site.unknown(request)
-        letters: list[finding.Letter] = []
+        letters = finding.Letters([], None)
         found: list[finding.Found] = []
         if asked.words:
             found = finding.stories_sent(
@@ -35,9 +35,9 @@ def show(request: Request) -> Response:
                 limit=PAGE_OF_FOUND + 1,
             )
         else:
-            letters = finding.letters(session, reader.id, before=asked.before, limit=PAGE_OF_LETTERS + 1)
-    rows = [replace(one, subject=one.subject.removeprefix(f"{reader.title}: ")) for one in letters[:PAGE_OF_LETTERS]]
-    moments = {one.number: one.at for one in letters} | {one.number: one.at for one in found}
+            letters = finding.letters(session, reader.id, before=asked.before, limit=PAGE_OF_LETTERS)
+    rows = [replace(one, subject=one.subject.removeprefix(f"{reader.title}: ")) for one in letters.found]
+    moments = {one.number: one.at for one in letters.found} | {one.number: one.at for one in found}
     return page(
         site,
         reader,
@@ -48,7 +48,7 @@ def show(request: Request) -> Response:
         asked=asked,
         letters=rows,
         answer=Answer.of(found),
-        older=rows[-1].number if len(letters) > PAGE_OF_LETTERS else None,
+        older=letters.older,
         days={number: reader.said.date(at.astimezone(reader.zone)) for number, at in moments.items()},
         nt=reader.said.ngettext,
         now=site.clock(),

@@ -35,7 +35,7 @@ def choices(session: Session, reader: Reader, story: Story) -> list[Choice]:
     known = reader.settings.known_topics if reader.settings else {}
     if story.topic in known and len(known) > 1:
         found.append(f"topic:{story.topic}")
-    found.append(f"author:{story.author}")
+    found.append(f"author:{story.writer}")
     others = tastes.titles_of_late(session, reader.subscription.newsletter_id)
     found += [f"word:{word}" for word in curate.telling(story.title, others)]
     good = []
