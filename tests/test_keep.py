@@ -894,12 +894,12 @@ def test_letters_that_lie_far_apart_are_rolled_and_found_too(database, config, m
         assert proven.sent == 12 and not proven.wrong
 
 
-def test_of_the_rolls_of_an_edition_only_those_are_unpacked_that_may_have_a_reader(database, config, monkeypatch):
+def test_of_the_rolls_of_an_edition_only_those_are_looked_through_that_may_have_a_reader(database, config, monkeypatch):
     sent(database, config, *readers(40), number=4)
     lived(database)
     prune(database)
-    unpacked, read = rolls.unpacked, list[int]()
-    monkeypatch.setattr(rolls, "unpacked", lambda content: read.append(len(content)) or unpacked(content))
+    of_whom, read = rolls.of_whom, list[int]()
+    monkeypatch.setattr(rolls, "of_whom", lambda content, whom: read.append(len(content)) or of_whom(content, whom))
     with database.write() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(LetterRoll)) == 6
         assert len(rolls.of_subscriptions(session, [20])) == len(read) == 1

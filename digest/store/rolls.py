@@ -241,7 +241,7 @@ def _may_have(subscriptions: Iterable[int]) -> sa.ColumnElement[bool]:
 def latest(
     session: Session, subscription_id: int, *, before: int | None = None, looked: int | None = None
 ) -> Iterator[tuple[int, list[Past]]]:
-    """Editions with rolls that may have it, the newest first, below the number `before`: number, letter to a subscription.
+    """Editions with rolls that may have it, the newest first, below the number `before`: number, the reader's letters.
 
     No more than `looked` rolls are read, but for those of the first edition: a list of a million has hundreds in each.
     """
