@@ -1,7 +1,8 @@
-"""Whether two stories are of one series: made from a template, whoever signs them. Pure."""
+"""Which stories are of one series: made from a template, whoever signs them. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import takewhile
 
@@ -15,17 +16,22 @@ _TELLING = 2  # of these, that say something: "How to … in …" is anybody's
 _NUMBER = "#"
 
 
-def alike(one: Story, two: Story) -> bool:
-    """Whether their titles differ in a name or a number in their middle only, or their texts in a few words."""
-    return _filled_in(_form(one.title), _form(two.title)) or (
-        sketches.alike(_sketch(one.excerpt), _sketch(two.excerpt)) >= sketches.COPIED
+def alike(story: Story, others: Iterable[Story]) -> int:
+    """With how many of these its title differs in a name or a number in the middle only, or its text in a few words."""
+    form, sketch = _form(story.title), _sketch(story.excerpt)
+    marks = {*sketch}  # most have none in common, and are not looked at further
+    return sum(
+        _filled_in(form, _form(other.title))
+        or (not marks.isdisjoint(told := _sketch(other.excerpt)) and sketches.alike(sketch, told) >= sketches.COPIED)
+        for other in others
     )
 
 
 def _filled_in(form: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    short, long = sorted((len(form), len(other)))
-    least = max(_LEAST_SAME, _SHARE * long)
-    if short < least:
+    if form[:1] != other[:1] and form[-1:] != other[-1:]:
+        return False  # most end here
+    least = max(_LEAST_SAME, _SHARE * max(len(form), len(other)))
+    if min(len(form), len(other)) < least:
         return False
     before = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(form, other, strict=False)))
     pairs = zip(reversed(form[before:]), reversed(other[before:]), strict=False)
