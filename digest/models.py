@@ -13,8 +13,6 @@ run   tally   pruning   pruned_mark   edition ── letter_roll   arrival, last
 worker   relay_state   relay_seat   domain_state                                          story_word
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 from typing import Any

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from digest import writers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """Another place that tells a story: "also covered by"."""
 
@@ -34,7 +34,7 @@ class Earlier:
     page: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """What can be heard or watched of a story: a file that its feed encloses. A mail links to it, and loads nothing."""
 
@@ -45,7 +45,7 @@ class Recording:
     size_bytes: int = 0  # the same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shot:
     """A picture as it is shown: `width` and `height` in pixels of the page, `ground` its colour where it is blocked.
 
@@ -62,7 +62,7 @@ class Shot:
     bytes: int = 0  # of the file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """What a mail may show of a story's picture: over the column, as a square beside the text, and that with less."""
 
@@ -71,7 +71,7 @@ class Picture:
     small: Shot | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Story:
     """A story as it is chosen and rendered. `topic` is a slug of the newsletter's settings, or "other"."""
 

@@ -6,7 +6,6 @@ A command is imported when it is called for (`digest.cli.nouns`), and nothing he
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from digest.cli import terminal
+from digest.cli import garbage, terminal
 from digest.cli.nouns import Nouns
 from digest.errors import Exit
 
@@ -107,8 +106,7 @@ def main() -> None:
 
     What is a mistake of ours shows its traceback, and exits 70: 1 says something else, see `digest audit`.
     """
-    # What is imported stays; to look through it for garbage again and again was a tenth of a start.
-    gc.set_threshold(50_000)
+    garbage.start()
     # Pydantic would read what every package of the environment says of itself, to find plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     terminal.open_standard_streams()
@@ -127,6 +125,7 @@ def main() -> None:
         print("digest: this is a mistake of ours, please tell us of it; what was stored is kept", file=sys.stderr)
         sys.exit(Exit.SOFTWARE)
     finally:
+        garbage.end()
         # All is done and told. Python, while it ends, would tell of Ctrl-C with a traceback.
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, lambda *_: os._exit(130))

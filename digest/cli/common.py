@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digest.cli import terminal
+from digest.cli import garbage, terminal
 
 if TYPE_CHECKING:
     from digest.cli.record import Record
@@ -91,6 +91,7 @@ class Options:
         database = open_database(config.database_url, before=keeper)
         self.tell_upgrade(keeper)
         database.witness = self.witness(config)
+        garbage.work()
         try:
             newsletters.keep(database, config.newsletters, now=now())
             homes = {name: lasting.Home(config.page_of(name), one.domain) for name, one in config.newsletters.items()}

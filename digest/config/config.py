@@ -17,6 +17,7 @@ from digest.config.alerts import Alerts
 from digest.config.hosts import reachable
 from digest.config.keep import Keep
 from digest.config.pictures import Pictures
+from digest.config.section import unsaid
 from digest.config.settings import Collect, Curate, Doctor, Log, Mail, Newsletter, Smtp, Web
 from digest.config.summarizer import Summarizer
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
@@ -87,17 +88,17 @@ class Config(BaseSettings):
     image_source: Literal["", "served", "attached"] = ""
     secret_key: SecretKey
     former_secret_keys: tuple[SecretStr, ...] = ()
-    smtp: Smtp = Smtp()
-    collect: Collect = Collect()
-    curate: Curate = Curate()
-    web: Web = Web()
-    mail: Mail = Mail()
-    pictures: Pictures = Pictures()
-    summarizer: Summarizer = Summarizer()
-    doctor: Doctor = Doctor()
-    keep: Keep = Keep()
-    log: Log = Log()
-    alerts: Alerts = Alerts()
+    smtp: Smtp = unsaid()
+    collect: Collect = unsaid()
+    curate: Curate = unsaid()
+    web: Web = unsaid()
+    mail: Mail = unsaid()
+    pictures: Pictures = unsaid()
+    summarizer: Summarizer = unsaid()
+    doctor: Doctor = unsaid()
+    keep: Keep = unsaid()
+    log: Log = unsaid()
+    alerts: Alerts = unsaid()
     templates: FilePath | None = None  # a folder for all newsletters, see `Newsletter.template_folders`
     newsletters: dict[Slug, Newsletter] = Field(default_factory=dict)
     _files: Mapping[str, Path] = PrivateAttr(default_factory=dict)

@@ -6,6 +6,7 @@ import os
 import secrets
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +123,21 @@ def _secret(values: object, key: str = "") -> bool:
     )
 
 
-class _FileOnly(Config):
-    @classmethod
-    def settings_customise_sources(  # type: ignore[override]
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        **_: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+@cache
+def _file_only() -> type[Config]:
+    """The settings as they are without the environment: made when they are wanted, which is seldom."""
+
+    class FileOnly(Config):
+        @classmethod
+        def settings_customise_sources(  # type: ignore[override]
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            **_: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings,)
+
+    return FileOnly
 
 
 class _Wrong(ConfigError):
@@ -158,7 +165,7 @@ def from_values(
     if environment:
         _refuse_strange_variables(os.environ)
     try:
-        config = Config(**values) if environment else _FileOnly(**values)
+        config = Config(**values) if environment else _file_only()(**values)
     except ValidationError as error:
         raise _Wrong(error, path, files or {}) from None
     except SettingsError as error:  # what cannot be decoded from the environment
@@ -253,7 +260,7 @@ def _refuse_strange_variables(environ: Mapping[str, str]) -> None:
     import difflib
 
     known = [f"DIGEST_{name}".upper() for name in Config.model_fields]
-    sections = [name.upper() for name, field in Config.model_fields.items() if isinstance(field.default, Section)]
+    sections = [name.upper() for name, field in Config.model_fields.items() if _is_section(field.annotation)]
     for variable in sorted(environ):
         name = variable.upper().partition("__")[0]
         if not name.startswith("DIGEST_") or name in known:
@@ -267,6 +274,10 @@ def _refuse_strange_variables(environ: Mapping[str, str]) -> None:
         else:
             continue
         raise ConfigError(f"the environment variable {variable} is not a setting; did you mean {meant}?", hint=_HINT)
+
+
+def _is_section(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Section)
 
 
 def _undecoded(error: SettingsError) -> str:

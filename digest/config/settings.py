@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_valid
 
 from digest.config.look import Look, Tint
 from digest.config.section import Section as Section
+from digest.config.section import unsaid
 from digest.config.value_types import (
     OTHER,
     TOPICS,
@@ -413,7 +414,7 @@ class Mail(Section):
     keep_days: int = Field(30, ge=1, le=3650)  # the mails themselves
     per_run: int = Field(2000, ge=1, le=1_000_000)  # mails that `digest run` reads, at most
     seconds: float = Field(60, gt=0, le=3600)  # and for how long
-    webhooks: MailWebhooks = MailWebhooks()
+    webhooks: MailWebhooks = unsaid()
 
     @field_validator("address")
     @classmethod

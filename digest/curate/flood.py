@@ -24,7 +24,7 @@ def shown_date(published_at: datetime | None, *, seen_at: datetime) -> datetime:
     return min(published_at, seen_at)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """As much of an entry as decides whether it is held. `id` grows in the order of the feed's document."""
 

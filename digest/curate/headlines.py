@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -136,7 +136,7 @@ def stem(word: str) -> str:
 STOP_STEMS = frozenset(map(stem, _STOP))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Marks:
     """What two titles of one story must not differ in."""
 
@@ -154,19 +154,23 @@ class Marks:
 _NO_MARKS = Marks(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, frozenset(), _NOTHING, _NOTHING, False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Title:
     """A title taken apart. `head` are its words without a last part that may be the site's name."""
 
     words: tuple[str, ...]
     head: tuple[str, ...]
     stems: frozenset[str]
-    informative: frozenset[str]
-    telling: frozenset[str]  # the stems of these
+    telling: frozenset[str]  # the stems of what is `informative`
     features: frozenset[str]
     marks: Marks
     release: tuple[str, str] | None  # a name and its version, where the title says no more than that they are there
     custom: bool  # many write under it, each their own
+
+    @property
+    def informative(self) -> frozenset[str]:
+        """The words that say what it is about: asked for of few, and not kept for thousands."""
+        return _informative(self.words)
 
 
 def read(text: str, spellings: Spellings, *, place: str = "") -> Title:
@@ -179,11 +183,8 @@ def read(text: str, spellings: Spellings, *, place: str = "") -> Title:
         else:
             head = tuple(start)
     found = tuple(spellings.of(words(text)))
-    informative = frozenset(
-        word for word in found if word not in _STOP and word not in _ANYBODYS and (len(word) > 1 or word.isdigit())
-    )
     stems = [stem(word) for word in found]
-    telling = frozenset(map(stem, informative))
+    telling = frozenset(map(stem, _informative(found)))
     features = frozenset(stems) | frozenset(bigrams(stems))
     custom = _CUSTOM.search(text) is not None
     marks = _marks(parted(text), found)
@@ -191,12 +192,17 @@ def read(text: str, spellings: Spellings, *, place: str = "") -> Title:
         found,
         head or found,
         frozenset(stems),
-        informative,
         telling,
         features,
         marks,
         None if marks.parts or marks.labels else _release(found),
         custom,
+    )
+
+
+def _informative(found: Iterable[str]) -> frozenset[str]:
+    return frozenset(
+        word for word in found if word not in _STOP and word not in _ANYBODYS and (len(word) > 1 or word.isdigit())
     )
 
 

@@ -174,7 +174,7 @@ def pick(
             why = f"capped: at most {per_author} of one author ({story.writer or story.source})"
         elif any(series[key] >= per_author for key in templates):
             why = f"capped: at most {per_author} of texts that begin alike, as from a template"
-        elif sum(series_of.alike(story, other) for other in taken) >= per_author:
+        elif series_of.alike(story, taken) >= per_author:
             why = f"capped: at most {per_author} of texts that are alike, as from a template"
         elif sections[story.topic] >= per_topic:
             why = f"capped: at most {per_topic} of one topic ({story.topic})"

@@ -15,7 +15,7 @@ from digest.curate.words import AFTER, BEFORE, unspaced
 _LONGEST = 500  # characters of a stranger's text that a pattern is tried on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Subject:
     """As much of an entry as rules and category maps look at."""
 
@@ -28,7 +28,7 @@ class Subject:
     categories: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What becomes of an entry, and the reasons to keep with it. `muted` is the reason not to take it, or ""."""
 

@@ -1,7 +1,8 @@
-"""Whether two stories are of one series: made from a template, whoever signs them. Pure."""
+"""Which stories are of one series: made from a template, whoever signs them. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import takewhile
 
@@ -16,24 +17,28 @@ _LEAST_PAIRS = 16  # of a text; fewer say too little to be a template
 _NUMBER = "#"
 
 
-def alike(one: Story, two: Story) -> bool:
-    """Whether their titles differ in a name or a number in their middle only, or their texts in a few words."""
-    return (
-        _filled_in(_form(one.title), _form(two.title))
-        or sketches.alike(_sketch(one.excerpt), _sketch(two.excerpt)) >= sketches.COPIED
-        or _mostly(_pairs(one.excerpt), _pairs(two.excerpt))
+def alike(story: Story, others: Iterable[Story]) -> int:
+    """With how many of these its title differs in a name or a number in the middle only, or its text in a few words."""
+    form, sketch, pairs = _form(story.title), _sketch(story.excerpt), _pairs(story.excerpt)
+    marks = {*sketch}  # most have none in common, and are not looked at further
+    return sum(
+        _filled_in(form, _form(other.title))
+        or (not marks.isdisjoint(told := _sketch(other.excerpt)) and sketches.alike(sketch, told) >= sketches.COPIED)
+        or (bool(pairs) and _mostly(pairs, _pairs(other.excerpt)))
+        for other in others
     )
 
 
 def _mostly(one: frozenset[str], two: frozenset[str]) -> bool:
     """Whether most of two texts is the same, in a script without spaces: there few runs of four pairs are whole."""
-    return bool(one and two) and len(one & two) >= _SHARE * max(len(one), len(two))
+    return len(one & two) >= _SHARE * max(len(one), len(two))
 
 
 def _filled_in(form: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    short, long = sorted((len(form), len(other)))
-    least = max(_LEAST_SAME, _SHARE * long)
-    if short < least:
+    if form[:1] != other[:1] and form[-1:] != other[-1:]:
+        return False  # most end here
+    least = max(_LEAST_SAME, _SHARE * max(len(form), len(other)))
+    if min(len(form), len(other)) < least:
         return False
     before = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(form, other, strict=False)))
     pairs = zip(reversed(form[before:]), reversed(other[before:]), strict=False)

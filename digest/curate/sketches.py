@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import accumulate
 from zlib import crc32
@@ -20,7 +22,7 @@ _LEAST = 24  # words; a shorter text tells nothing by itself
 TELLING = 12  # different telling words of a text that is long enough to say so
 
 
-Sketch = tuple[int, ...]  # the least hashes of a text's runs of four words
+Sketch = Sequence[int]  # the least hashes of a text's runs of four words: an array, since thousands are in memory
 
 
 @cache
@@ -39,7 +41,7 @@ def of(text: str) -> Sketch:
     # Where each word ends; a run is cut out of the whole, which is faster than to put it together.
     ends = [end - 1 for end in accumulate(len(word.encode()) + 1 for word in found)]
     starts = [0, *(end + 1 for end in ends[:-_SHINGLE])]
-    return tuple(sorted({crc32(said[a:b]) for a, b in zip(starts, ends[_SHINGLE - 1 :], strict=True)})[:_KEPT])
+    return array("I", sorted({crc32(said[a:b]) for a, b in zip(starts, ends[_SHINGLE - 1 :], strict=True)})[:_KEPT])
 
 
 def alike(one: Sketch, two: Sketch) -> float:

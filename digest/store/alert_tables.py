@@ -1,7 +1,5 @@
 """The tables of alerts: what is the matter and whether it was told, and what each channel has still to say."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tables of the API: who may ask, what was answered to whoever asks twice, and who is told of what happens."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import JSON, Index, Text, UniqueConstraint

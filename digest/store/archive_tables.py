@@ -1,16 +1,10 @@
 """The tables of words by which stories that were sent are found, and the index over them that each database makes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Dialect, Text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
-
-# SQLite: an FTS5 table over `archive_words` and what it keeps itself in; PostgreSQL: a GIN index. Made by a migration,
-# filled by triggers, and no model's.
-INDEX = "archive_index"
 
 
 class Lexemes(TypeDecorator[list[str]]):

@@ -1,7 +1,5 @@
 """The tables of what hangs on feeds: pages of their stubs, the lists that name them, the hubs that tell of them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import JSON, LargeBinary

@@ -1,7 +1,5 @@
 """The tables of imports: which lists were taken in, what each changed of whom; and what moves brought."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tables of what is kept in few bytes: letters long settled, marks of entries that are gone, how far pruning is."""
 
-from __future__ import annotations
-
 from sqlalchemy import JSON, BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 

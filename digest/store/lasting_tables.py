@@ -1,7 +1,5 @@
 """The table of how feed readers know what the archive shows."""
 
-from __future__ import annotations
-
 from sqlmodel import Field, SQLModel
 
 

@@ -1,7 +1,5 @@
 """The table of what a newsletter's labels have taught."""
 
-from __future__ import annotations
-
 from sqlalchemy import LargeBinary
 from sqlmodel import Field, SQLModel
 

@@ -1,7 +1,5 @@
 """The tables of mail that came back: what each was, what followed, and how far a mailbox was read."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

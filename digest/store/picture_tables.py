@@ -1,7 +1,5 @@
 """The tables of pictures: which an entry has, and the copies of ours that mails and pages show."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import JSON, LargeBinary

@@ -1,7 +1,5 @@
 """The tables of what was done: each run, the days on which there was one, and how many letters there were in all."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -13,9 +13,11 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 from digest import store
-from digest.store.archive_tables import INDEX
 
 OURS = "alembic_version"  # is Alembic's, and not among the models
+# SQLite: an FTS5 table over `archive_words` and what it keeps itself in; PostgreSQL: a GIN index. Made by a migration,
+# filled by triggers, and no model's.
+INDEX = "archive_index"
 
 
 def tables() -> sa.MetaData:

@@ -1,7 +1,5 @@
 """The tables of sign-ups: who waits for an answer, what was answered, and how many were turned away."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -188,8 +188,10 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
             col(Story.dropped).is_(False),
         )
         .order_by(col(Story.seq))
-    ).all()
-    told = as_told(session, [(cast(Story, row), row.feed_id) for row in rows])
+    )
+    told: list[values.Story] = []
+    for some in rows.partitions(500):  # the reasons kept with a story are many times as large as what is told of them
+        told += as_told(session, [(cast(Story, row), row.feed_id) for row in some])
     return [story for story in told if not story.withdrawn]
 
 

@@ -1,7 +1,5 @@
 """The table of what a machine wrote of texts."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlmodel import Field, SQLModel

@@ -1,7 +1,5 @@
 """The tables by which a database that was put back is known, and goes on from where its letters were."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import JSON

@@ -4,8 +4,6 @@ Moments in them are seconds since 1970 by the database's clock, which all of the
 those who read them (`sharing.sane`), and nothing in here lasts longer than minutes. On SQLite they are empty.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import JSON
