@@ -328,8 +328,8 @@ class Edition(SQLModel, table=True):
     pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # see `store.pruning`
     # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
     tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
-    # Its letters are being written, in steps, and nobody may have one yet, see `edition.laying_out`. Of an older release
-    # an edition is held meanwhile, which the database lets nobody open.
+    # Its letters are being written, in steps, and nobody may have one yet: see `edition.laying_out`. It is held
+    # meanwhile, as older releases understand it, and the database lets nobody open it.
     laying_out: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
     # Whether its stories can be found by their words, see `store.finding`.
     findable: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})

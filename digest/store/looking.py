@@ -104,6 +104,7 @@ def stuck(session: Session, *, now: datetime, after: timedelta = timedelta(days=
     stopped = sa.and_(
         col(Edition.state).in_((EditionState.HELD, EditionState.PAUSED)),
         sa.or_(col(Edition.open_at).is_(None), col(Edition.open_at) < now),
+        ~col(Edition.laying_out),
     )
     held = sa.select(col(OutboxRow.id)).where(sa.text("outbox.state = 'held'"))
     waiting = sa.select(col(OutboxRow.id)).where(owed).union_all(held)

@@ -113,10 +113,10 @@ def _settled(session: Session, scope: Scope, after: int, *, pruned: bool) -> tup
     if found is None:
         return 0, False
     # Whoever wants letters of it sent again waits for us, or we for them.
-    state = session.execute(
-        sa.select(col(Edition.state)).where(col(Edition.id) == found).with_for_update()
-    ).scalar_one()
-    if state not in (EditionState.OPEN, EditionState.CANCELLED):
+    state, laying_out = session.execute(
+        sa.select(col(Edition.state), col(Edition.laying_out)).where(col(Edition.id) == found).with_for_update()
+    ).one()
+    if laying_out or state not in (EditionState.OPEN, EditionState.CANCELLED):
         scope.hold(f"an edition is {state.value}")
         return found, False
     waits, last = _letters_of()

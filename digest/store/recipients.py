@@ -178,9 +178,7 @@ def only(session: Session, ids: Collection[int], *, but: int) -> Iterator[None]:
     connection = session.connection()
     _some.create(connection)
     connection.execute(sa.insert(_some), [{"id": id_} for id_ in ids])
-    had = sa.select(col(OutboxRow.subscription_id)).where(
-        col(OutboxRow.edition_id) == but, col(OutboxRow.subscription_id).in_(sa.select(_some.c.id))
-    )
+    had = sa.select(col(Subscription.id)).where(_among(), _owed(but))
     connection.execute(sa.delete(_some).where(_some.c.id.in_(had)))
     count_rows(session, _some.name)
     if connection.dialect.name == "postgresql":
@@ -199,6 +197,12 @@ def leave_out(session: Session, groups: Collection[Group]) -> None:
     connection = session.connection()
     connection.execute(sa.delete(_some).where(_some.c.id.in_(whose)))
     _made.drop(connection)
+
+
+def _owed(edition_id: int | None) -> sa.ColumnElement[bool]:
+    """Is there a letter of an edition to them, whatever became of it?"""
+    mine = col(OutboxRow.edition_id) == edition_id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
+    return sa.exists().where(*mine)
 
 
 def _among() -> sa.ColumnElement[bool]:
@@ -220,21 +224,17 @@ def left_to_lay(
     and get nothing.
     """
     _lay_groups(session, variants)
-    wanted = [_made.c.since.is_not(None)]
+    wanted: list[sa.ColumnElement[bool]] = [_made.c.since.is_not(None)]
     wanted += [col(Subscription.cadence) != "", col(Subscription.hour).is_not(None)] if marks else []
-    letter = sa.exists().where(
-        col(OutboxRow.edition_id) == (edition.id if edition else 0),
-        col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id),
-    )
-    query = (
+    query: Any = (
         sa.select(col(Subscription.id))
         .join(_turn, sa.and_(*_has_turn(edition)))
         .outerjoin(_made, sa.and_(*_in_group()))
-        .where(*deliverable(newsletter_id), sa.or_(*wanted), ~letter)
+        .where(*deliverable(newsletter_id), sa.or_(*wanted), ~_owed(edition.id if edition else 0))
         .order_by(sa.func.coalesce(_made.c.variant_id, 0), col(Subscription.id))
     )
     connection = session.connection()
-    found = array("q", connection.execution_options(yield_per=10_000).scalars(query))
+    found = array("q", (row[0] for row in connection.execute(query, execution_options={"yield_per": 10_000})))
     _made.drop(connection)
     return found
 
@@ -332,14 +332,32 @@ def owe_letters(
         execution_options={"preserve_rowcount": True},
     )
     _made.drop(connection)
+    if some:
+        _count_more(session, edition)
+        return owed.rowcount
     theirs = (
         sa.select(sa.func.count()).where(col(OutboxRow.variant_id) == col(Variant.id)).correlate(Variant)
     ).scalar_subquery()
-    which = col(Variant.id).in_(set(variants.values())) if some else col(Variant.edition_id) == edition.id
-    session.execute(sa.update(Variant).where(which).values(letters=theirs), execution_options=_NO_SYNC)
-    if not some:
-        waking.wake(session, waking.DELIVER)
+    session.execute(
+        sa.update(Variant).where(col(Variant.edition_id) == edition.id).values(letters=theirs),
+        execution_options=_NO_SYNC,
+    )
+    waking.wake(session, waking.DELIVER)
     return owed.rowcount
+
+
+def _count_more(session: Session, edition: Edition) -> None:
+    """Add to what variants are owed the letters of these readers (see `only`), who had none before."""
+    theirs = sa.and_(
+        col(OutboxRow.edition_id) == edition.id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
+    )
+    query = sa.select(col(OutboxRow.variant_id), sa.func.count()).join_from(Subscription, OutboxRow, theirs)
+    connection = session.connection()
+    rows = connection.execute(query.where(_among()).group_by(col(OutboxRow.variant_id))).all()
+    if rows:
+        more = sa.update(Variant).where(col(Variant.id) == sa.bindparam("which"))
+        more = more.values(letters=col(Variant.letters) + sa.bindparam("number"))
+        connection.execute(more, [{"which": row[0], "number": row[1]} for row in rows])
 
 
 def _lay_groups(session: Session, variants: Mapping[Group, int | None]) -> None:
@@ -394,9 +412,7 @@ def mark_turns(
     chosen = sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None))
     edition_id = edition.id if edition else None
     letters = sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition_id)
-    if some:
-        letters = letters.where(col(OutboxRow.subscription_id).in_(sa.select(_some.c.id)))
-    owed = col(Subscription.id).in_(letters)
+    owed = sa.and_(_among(), _owed(edition_id)) if some else col(Subscription.id).in_(letters)
     had = chosen if edition is None or edition.slot_at else sa.and_(chosen, owed)
     session.execute(
         sa.update(Subscription)
