@@ -14,8 +14,8 @@ hits one of the 60 stories, or five mutes of their own that hit nothing, or want
 as a ratio to no taste, in time of the processor, of the lock, and in memory. What mutes come to makes variants, what
 they say does not; and of orders there are `most_orders` at most, which is a goal here.
 
-With --readers it is composed as a run does it, in steps, while another process lets one reader after the other click on
-"unsubscribe", at moments that do not depend on the composer. Told are the time of all, the longest transaction that
+With --readers (whose choices are those of the first 5,000, again and again) it is composed as a run does it, in steps,
+while another process lets one reader after the other click on "unsubscribe", at moments that do not depend on the composer. Told are the time of all, the longest transaction that
 writes, how long the clicks waited, what the outbox takes on the disk, and how long a claim of 500 letters takes, of the
 first 20 and of the last 20 of all letters; those in between are settled by the benchmark, 50,000 at a time. With
 --postgres a server of its own is started, with PostgreSQL's own settings.
@@ -60,6 +60,7 @@ GOALS = {
     "variants_of_orders": MOST_ORDERS + 1,
 }
 
+DRAWN = 5_000  # readers whose choices are drawn, where there are very many
 CLAIMS = 20  # of 500 letters, at the beginning and at the end of an edition
 LARGE = {"longest_transaction_s": 1, "longest_click_s": 1, "claim_last_to_first": 1.5}
 
@@ -168,6 +169,33 @@ def fill(url: str, readers: int, taste: str = "") -> None:
         with database.write() as session:
             session.connection().execute(sa.insert(Subscriber), people)
             session.connection().execute(sa.insert(Subscription), choices)
+    database.close()
+
+
+def fill_large(url: str, readers: int) -> None:
+    """The same for very many: the first are drawn, and the database copies them."""
+    import sqlalchemy as sa
+
+    from digest.models import Subscriber, Subscription
+    from digest.store import open_database
+
+    first = min(readers, DRAWN)
+    fill(url, first)
+    database = open_database(url)
+    for start in range(first, readers, first):
+        most = min(first, readers - start)
+        own = {"id", "subscriber_id", "email", "key"}
+        with database.write() as session:
+            for table in (Subscriber.__table__, Subscription.__table__):  # type: ignore[attr-defined]
+                ids = [name for name in ("id", "subscriber_id") if name in table.c]
+                address = sa.literal("reader") + sa.cast(table.c.id + start, sa.String) + sa.literal("@example.org")
+                words = [name for name in ("email", "key") if name in table.c]
+                rest = [column.name for column in table.c if column.name not in own]
+                query = sa.select(
+                    *(table.c[n] + start for n in ids), *(address for _ in words), *(table.c[n] for n in rest)
+                )
+                query = query.where(table.c.id <= most)
+                session.connection().execute(sa.insert(table).from_select([*ids, *words, *rest], query, False))
     database.close()
 
 
@@ -338,7 +366,7 @@ def outbox_mb(url: str, folder: Path, before: int) -> dict[str, int]:
 
 def large(url: str, folder: Path, readers: int) -> dict[str, Any]:
     """One edition of many readers, composed in steps beside clicks, and then sent."""
-    alone(fill, url, readers)
+    alone(fill_large, url, readers)
     before = sum(one.stat().st_size for one in folder.iterdir())
     spawn = multiprocessing.get_context("spawn")
     over, told = spawn.Event(), spawn.Queue()
