@@ -15,10 +15,11 @@ as a ratio to no taste, in time of the processor, of the lock, and in memory. Wh
 they say does not; and of orders there are `most_orders` at most, which is a goal here.
 
 With --readers (whose choices are those of the first 5,000, again and again) it is composed as a run does it, in steps,
-while another process lets one reader after the other click on "unsubscribe", at moments that do not depend on the composer. Told are the time of all, the longest transaction that
-writes, how long the clicks waited, what the outbox takes on the disk, and how long a claim of 500 letters takes, of the
-first 20 and of the last 20 of all letters; those in between are settled by the benchmark, 50,000 at a time. With
---postgres a server of its own is started, with PostgreSQL's own settings.
+while another process lets one reader after the other click on "unsubscribe", at moments that do not depend on the
+composer. Told are the time of all, the longest transaction that writes, how long the clicks took, what the outbox takes
+on the disk, and how long a claim of 500 letters takes, of the first 20 and of the last 20 of all letters; those in
+between are settled by the benchmark, 50,000 at a time. With --postgres a server of its own is started, with
+PostgreSQL's own settings.
 """
 
 from __future__ import annotations
