@@ -348,12 +348,13 @@ def owe_letters(
 
 def _count_more(session: Session, edition: Edition) -> None:
     """Add to what variants are owed the letters of these readers (see `only`), who had none before."""
-    theirs = sa.and_(
-        col(OutboxRow.edition_id) == edition.id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
-    )
-    query = sa.select(col(OutboxRow.variant_id), sa.func.count()).join_from(Subscription, OutboxRow, theirs)
+    mine = col(OutboxRow.edition_id) == edition.id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
+    # Reader by reader: as a join SQLite would go through all letters that the edition has by now.
+    theirs = sa.select(col(OutboxRow.variant_id)).where(*mine).correlate(Subscription).scalar_subquery()
+    each = sa.select(theirs.label("variant_id")).where(_among()).subquery()
     connection = session.connection()
-    rows = connection.execute(query.where(_among()).group_by(col(OutboxRow.variant_id))).all()
+    query = sa.select(each.c.variant_id, sa.func.count()).where(each.c.variant_id.is_not(None))
+    rows = connection.execute(query.group_by(each.c.variant_id)).all()
     if rows:
         more = sa.update(Variant).where(col(Variant.id) == sa.bindparam("which"))
         more = more.values(letters=col(Variant.letters) + sa.bindparam("number"))
