@@ -321,6 +321,29 @@ def test_what_readers_change_meanwhile_counts_from_then_on(all_here, config):
     assert told(all_here, 2)["new"] == [3]
 
 
+def test_who_chooses_meanwhile_has_their_own_hour_of_that_day_all_the_same(all_here, config, monkeypatch):
+    compose(all_here, config)
+    news(all_here, "ai", "web")
+
+    def change(step: int) -> None:
+        if step == 6:
+            assert "fay" not in told(all_here, 2)
+            with all_here.write() as session:
+                subscribe.change(
+                    session,
+                    "fay@example.org",
+                    newsletter="daily",
+                    evidence=said(),
+                    known_topics={"ai", "web", "games"},
+                    choices={"plain": True},
+                )
+
+    Steps(monkeypatch, change)
+    assert compose(all_here, config, days=2).letters == 6
+    assert told(all_here, 2)["fay"] == [3, 4]
+    well(all_here)
+
+
 def test_who_had_their_letter_and_widens_their_topics_gets_no_second(all_here, config):
     def change() -> None:
         with all_here.write() as session:
