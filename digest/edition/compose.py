@@ -35,7 +35,7 @@ from digest.render import Finding
 from digest.schedule import Turn
 from digest.store import Database, editions, newsletters, people, recipients, witness
 
-AT_ONCE = 2_000  # readers whose letters are owed in one transaction
+AT_ONCE = 2_000  # readers whose letters are owed in one transaction, and no steps
 LAYING_OUT = "its letters are being laid out"  # why an edition is held meanwhile
 _AT_A_TIME = 500  # variants stored
 

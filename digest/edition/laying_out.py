@@ -18,7 +18,6 @@ from digest import curate
 from digest.config import Config
 from digest.edition import following, pictures
 from digest.edition.compose import (
-    AT_ONCE,
     Moved,
     flattened,
     note,
@@ -38,6 +37,7 @@ from digest.schedule import Turn
 from digest.store import Database, editions, newsletters, people, recipients, tallies, waking
 
 _AT_A_TIME = 200  # variants stored in one transaction
+_READERS = 500  # whose letters are owed in one transaction
 
 
 class _Over(Exception):
@@ -257,8 +257,8 @@ def _left(database: Database, seen: _Seen, name: str, *, marks: bool) -> Iterabl
         edition = session.get(Edition, seen.edition_id) if seen.edition_id else None
         with recipients.laid_out(session, seen.turns):
             ids = recipients.left_to_lay(session, edition, row.id or 0, variants, marks=marks)
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
+    for start in range(0, len(ids), _READERS):
+        yield ids[start : start + _READERS]
 
 
 def _step(database: Database, seen: _Seen, name: str, some: Sequence[int], *, now: datetime) -> None:

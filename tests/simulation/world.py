@@ -455,14 +455,14 @@ class Stage:
         global _stage
         before, _stage = _stage, self
         compose, laying_out = _steps("compose"), _steps("laying_out")
-        at_once = compose.AT_ONCE, laying_out.AT_ONCE, laying_out._AT_A_TIME
+        at_once = compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME
         if most := self.shape.at_once:
-            compose.AT_ONCE, laying_out.AT_ONCE, laying_out._AT_A_TIME = most, most, 1
+            compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME = most, most, 1
         try:
             yield
         finally:
             _stage = before
-            compose.AT_ONCE, laying_out.AT_ONCE, laying_out._AT_A_TIME = at_once
+            compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME = at_once
 
     def say(self, words: str) -> None:
         self.log.append((self.hub.now, words))
