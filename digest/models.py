@@ -138,11 +138,7 @@ class Entry(SQLModel, table=True):
         UniqueConstraint("feed_id", "key"),
         Index("ix_entry_fault", "feed_id", info=only("fault <> ''")),
         Index("ix_entry_url", "url", info=only(hashed=True)),  # longer than its B-trees take
-        Index(
-            "ix_entry_original_url",
-            "original_url",
-            info=only("original_url <> ''", hashed=True),
-        ),
+        Index("ix_entry_original_url", "original_url", info=only("original_url <> ''", hashed=True)),
         Index("ix_entry_changed_at", "changed_at"),
         Index("ix_entry_feed_id_seen_at", "feed_id", "seen_at", "id"),
     )
@@ -287,12 +283,13 @@ class Story(SQLModel, table=True):
 
 
 UNFOUND = text("NOT findable AND state = 'open'")
+LAYING_OUT = text("laying_out")
 
 
 class EditionState(StrEnum):
     """held → open ⇄ paused, and from each → cancelled. Letters are claimed from open editions only."""
 
-    HELD = "held"  # composed, waits for the editor
+    HELD = "held"  # composed, waits for the editor; or being laid out
     OPEN = "open"
     PAUSED = "paused"
     CANCELLED = "cancelled"
@@ -305,10 +302,12 @@ class Edition(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("newsletter_id", "number"),
         UniqueConstraint("newsletter_id", "slot_at"),
+        CheckConstraint("NOT laying_out OR state <> 'open'", name="laid_out_before_open"),
         Index("ix_edition_upto", "newsletter_id", "upto_seq", "number"),
         # Those with letters that have not ended, or that nobody has counted yet.
         Index("ix_edition_live", "id", info=only("tally IS NULL")),
         Index("ix_edition_unfound", "id", info=only(UNFOUND)),
+        Index("ix_edition_laying_out", "newsletter_id", info=only(LAYING_OUT)),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -327,6 +326,9 @@ class Edition(SQLModel, table=True):
     pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # see `store.pruning`
     # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
     tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    # Its letters are being written, in steps, and nobody may have one yet: see `edition.laying_out`. It is held
+    # meanwhile, as older releases understand it, and the database lets nobody open it.
+    laying_out: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
     # Whether its stories can be found by their words, see `store.finding`.
     findable: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
 
@@ -559,14 +561,7 @@ class OutboxRow(SQLModel, table=True):
         CheckConstraint("(variant_id IS NULL) = (edition_id IS NULL)", name="variant_of_edition"),
         # What is not settled, by whose it is: a claim reads the head of one edition and nothing else, and those of one
         # moment variant by variant, since what each says is made once then.
-        Index(
-            "ix_outbox_due",
-            "edition_id",
-            "due_at",
-            "variant_id",
-            "id",
-            info=only("settled_at IS NULL"),
-        ),
+        Index("ix_outbox_due", "edition_id", "due_at", "variant_id", "id", info=only("settled_at IS NULL")),
         # And of notices, by the newsletter whose relays carry them.
         Index(
             "ix_outbox_notices",

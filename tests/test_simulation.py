@@ -11,7 +11,7 @@ from tests.simulation.history import Verdict, play
 from tests.simulation.plan import FAMILIES
 from tests.simulation.world import Theatre, installed
 
-LONG = ("line", "pace")  # what a second of CPU is too much for here
+LONG = ("line", "laying-out", "pace")  # what a second of CPU is too much for here
 
 
 @pytest.fixture(scope="module")

@@ -235,9 +235,13 @@ def _move(
         if state is wanted:
             options.say(f"{name} No. {number} is {state} already")
         elif not edition_states.set_state(session, found.id, wanted, reason, opened_at=opened_at):
+            cancelled = state is EditionState.CANCELLED
             raise UserError(
-                f"{name} No. {number} is {state} and cannot become {wanted}",
-                hint="a cancelled edition stays cancelled; its stories are in `digest edition show`",
+                f"{name} No. {number} is {state} and cannot become {wanted}"
+                + (f": {found.reason}" if found.reason and not cancelled else ""),
+                hint="a cancelled edition stays cancelled; its stories are in `digest edition show`"
+                if cancelled
+                else "wait until all its letters are there",
             )
         else:
             options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")

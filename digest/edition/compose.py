@@ -1,7 +1,8 @@
 """Close an edition when its slot is due: choose, render, and owe the letters, in one transaction.
 
 Rendering thousands of variants takes minutes, and on SQLite a transaction that writes shuts out all others. So
-`prepare` renders them beforehand, in no transaction, and `compose` uses what still fits and makes the rest.
+`prepare` renders them beforehand, in no transaction, and `compose` uses what still fits and makes the rest. The letters
+of more than AT_ONCE readers take too long, too: they are laid out in steps, see `edition.laying_out`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from digest.render import Finding
 from digest.schedule import Turn
 from digest.store import Database, editions, newsletters, people, recipients, witness
 
+AT_ONCE = 2_000  # readers whose letters are owed in one transaction, and no steps
+LAYING_OUT = "its letters are being laid out"  # why an edition is held meanwhile
 _AT_A_TIME = 500  # variants stored
 
 
@@ -42,7 +45,14 @@ class Moved(Exception):
 
 
 def take_turn(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
-    """`compose` in a transaction of its own, with the mails rendered before it begins."""
+    """`compose` in a transaction of its own, with the mails rendered before it begins; for many readers in steps."""
+    with database.read() as session:
+        number = newsletters.find(session, name).id or 0
+        in_steps = recipients.many(session, number, most=AT_ONCE) or editions.laying_out(session, number)
+    if in_steps:
+        from digest.edition.laying_out import lay_out  # only where there are many
+
+        return lay_out(database, name, config, now=now)
     press = None
     for _ in range(TRIES):
         press = prepare(database, name, config, now=now, before=press)
@@ -72,7 +82,7 @@ def prepare(
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None
-        with recipients.laid_out(session, _turns(session, row, settings, now=now)):
+        with recipients.laid_out(session, turns_of(session, row, settings, now=now)):
             groups = recipients.due_groups(session, row.id)
         if not groups:
             return None
@@ -110,11 +120,13 @@ def compose(
     assert row.id is not None
     if why := not_now(session, row, settings, now=now):
         return Composed(name, why=why)
+    if half := editions.laying_out(session, row.id):
+        return Composed(name, why=f"No. {half.number} is being laid out")
     slot = settings.slots.last_slot(now) if settings.slots else None
     recipients.lock_readers(session, row.id)
     if press is None:
         people.end_pauses(session, now=now)
-    due = _turns(session, row, settings, now=now)
+    due = turns_of(session, row, settings, now=now)
     row.slot_at = slot or now
     session.add(row)
     session.flush()
@@ -141,17 +153,15 @@ def compose(
             recipients.pass_over(session, row.id, spared, upto=matter.upto)
             if slot:
                 recipients.mark_turns(session, row.id, edition=None, now=now)
-            return Composed(name, why=_too_few(settings))
-        edition = _open(session, row, settings, matter, slot=slot)
+            return Composed(name, why=too_few(settings))
+        edition = opened(session, row, settings, matter, slot=slot)
         following.keep(session, row.id, matter.found)
         variants = _store(session, edition, made, wanted)
         pictures.used(session, made, now=now)
         letters = recipients.owe_letters(session, edition, variants, now=now)
         recipients.pass_over(session, row.id, spared, upto=matter.upto)
         recipients.mark_turns(session, row.id, edition=edition, now=now)
-    # Whose day was spent has this one a day later: a restore need not know it, they had one for the day it counts as.
-    slots_had = ((*own, turn.slot) for own, theirs in due.items() for turn in theirs if turn.spent is None)
-    witness.note_edition(session, edition.id or 0, slots_had)
+    note(session, edition, due)
     fullest = max(made, key=lambda one: len(one.stories))
     composed = Composed(
         newsletter=name,
@@ -162,7 +172,7 @@ def compose(
         variants=len(made),
         letters=letters,
         held=bool(settings.approve),
-        findings=(*press.findings.values(), *_flattened(wanted, matter, settings, cuts)),
+        findings=(*press.findings.values(), *flattened(wanted, matter, settings, cuts)),
     )
     if settings.approve:
         ask_editor(session, name, config, composed, now=now)
@@ -184,11 +194,12 @@ def _store(
     return found
 
 
-def _turns(
-    session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime
+def turns_of(
+    session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime, first: bool | None = None
 ) -> dict[recipients.Hours, list[Turn]]:
-    """Who of which schedule gets the edition that is due now, and when."""
+    """Who of which schedule gets the edition that is due now, and when. Is it the `first`? None: as the row says."""
     assert row.id is not None
+    first = not row.edition_number if first is None else first
     found = {}
     for cadence, hour, zone in recipients.readers_hours(session, row.id):
         own = schedule.own(cadence, hour, zone, settings.slots)
@@ -196,14 +207,27 @@ def _turns(
             theirs = schedule.turns(own, slots, now=now, since=row.slot_at)
         else:
             theirs = schedule.turns_of_run(own, hour=hour is not None, since=row.slot_at, now=now)
-        if not row.edition_number:  # nobody missed an edition of what had none yet
+        if first:  # nobody missed an edition of what had none yet
             theirs = [replace(turn, known=None) for turn in theirs]
         found[cadence, hour, zone] = theirs
     return found
 
 
-def _open(
-    session: Session, row: NewsletterRow, settings: Newsletter, matter: Matter, *, slot: datetime | None
+def note(session: Session, edition: Edition, due: Mapping[recipients.Hours, Iterable[Turn]]) -> None:
+    """Let the witness know of an edition before a letter of it can go out."""
+    # Whose day was spent has this one a day later: a restore need not know it, they had one for the day it counts as.
+    slots_had = ((*own, turn.slot) for own, theirs in due.items() for turn in theirs if turn.spent is None)
+    witness.note_edition(session, edition.id or 0, slots_had)
+
+
+def opened(
+    session: Session,
+    row: NewsletterRow,
+    settings: Newsletter,
+    matter: Matter,
+    *,
+    slot: datetime | None,
+    in_steps: bool = False,
 ) -> Edition:
     """The row of the next edition, held where the editor is to see it first. It takes the newsletter's note."""
     assert row.id is not None
@@ -220,16 +244,24 @@ def _open(
         note=matter.note,
     )
     row.note = ""
-    if settings.approve:
-        edition.state = EditionState.HELD
-        edition.state_reason = "waits for the editor"
-        edition.open_at = matter.at + timedelta(hours=settings.approve_hours) if settings.approve_hours else None
+    if in_steps:
+        edition.laying_out, edition.state, edition.state_reason = True, EditionState.HELD, LAYING_OUT
+    else:
+        wait_for_editor(edition, settings, since=matter.at)
     session.add(edition)
     session.flush()
     return edition
 
 
-def _flattened(
+def wait_for_editor(edition: Edition, settings: Newsletter, *, since: datetime) -> None:
+    """Hold an edition whose letters are all there, where its editor is to see it first."""
+    if settings.approve:
+        edition.state = EditionState.HELD
+        edition.state_reason = "waits for the editor"
+        edition.open_at = since + timedelta(hours=settings.approve_hours) if settings.approve_hours else None
+
+
+def flattened(
     wanted: Mapping[recipients.VariantKey, Sequence[recipients.Group]],
     matter: Matter,
     settings: Newsletter,
@@ -241,7 +273,7 @@ def _flattened(
         yield Finding("orders", "warning", words)
 
 
-def _too_few(settings: Newsletter) -> str:
+def too_few(settings: Newsletter) -> str:
     if settings.min_stories == 1:
         return "nothing new for any subscriber"
     return f"fewer than {settings.min_stories} new stories for any subscriber; they wait for the next edition"

@@ -103,6 +103,8 @@ def held_edition(session: Session, name: str, number: int) -> Edition:
     edition = editions.row(session, name, number)
     if edition is None:
         raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
+    if edition.laying_out:
+        raise BadInput(f"No. {number} of {name} is being laid out", hint="wait until all its letters are there")
     if edition.state is not EditionState.HELD:
         raise BadInput(f"No. {number} of {name} is {edition.state}, not held", hint="what is open is being sent")
     return edition

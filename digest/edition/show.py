@@ -116,7 +116,7 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
             )
         variant = editions.variant(session, kept)
     carried = _stories(session, editions.story_ids(session, variant.id or 0))
-    is_held = edition.state is EditionState.HELD
+    is_held = edition.state is EditionState.HELD and not edition.laying_out
     titles = stories.by_id(session, [int(id_) for id_, _why in variant.left_out])
     return Shown(
         number,

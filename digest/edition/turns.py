@@ -13,15 +13,20 @@ from digest.store import editions, recipients
 
 
 def not_now(session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime) -> str:
-    """Why no edition of a newsletter is composed at this moment, in words; "" where one may be."""
+    """Why no edition of a newsletter is composed at this moment, in words; "" where one may be, or is half laid out."""
     assert row.id is not None
     if slots := settings.slots:
+        # `slot_at` moves on when all letters are there.
+        if slots.last_slot(now) > row.slot_at and editions.laying_out(session, row.id):
+            return ""
         due = _due_slot(session, row, slots, now=now)
         return "" if due else f"not due before {slots.next_slot(now):%Y-%m-%d %H:%M} UTC"
     # Where readers chose hours, each of these would come to few, and what others get would be in pieces.
     last = recipients.last_composed(session, row.id)
     begun = now.replace(minute=0, second=0, microsecond=0)
     if last is None or last < begun or all(hour is None for _, hour, _ in recipients.readers_hours(session, row.id)):
+        return ""
+    if editions.laying_out(session, row.id):
         return ""
     return f"one edition an hour, since readers chose hours: not before {begun + timedelta(hours=1):%H:%M} UTC"
 

@@ -225,13 +225,15 @@ def variants_of(
     stories: Sequence[Story],
     settings: Newsletter,
     cuts: Mapping[str, curate.Cut] = NO_CUTS,
+    kept: Collection[recipients.VariantKey] = (),
 ) -> dict[recipients.VariantKey, list[recipients.Group]]:
     """Which groups share a variant, the fullest first; those with nothing to read are in none.
 
     Whoever has the same stories unread shares one, also where one of them read up to an earlier story of other topics.
     A language without words of ours, and the newsletter's own, are the newsletter's. What a taste comes to is in
     `cuts`, by its key: who mutes what is not there shares the mail of who mutes nothing, and so does who wants more of
-    that. Of the orders that this makes the `most_orders` with most readers are kept; the others get the common one.
+    that. Of the orders that this makes the `most_orders` with most readers are kept, those that are `kept` from before
+    first; the others get the common one.
     """
     found: defaultdict[recipients.VariantKey, list[recipients.Group]] = defaultdict(list)
     offers = _Offers(stories, settings, cuts)
@@ -239,7 +241,7 @@ def variants_of(
         key = offers.key(group)
         if key is not None:
             found[key].append(group)
-    for key in _beyond(found, settings.most_orders):
+    for key in _beyond(found, settings.most_orders, kept):
         found[replace(key, moved=NO_MOVES)] += found.pop(key)
     # Of those with as many stories the common order is first: it stands for the edition.
     fullest = sorted(found.items(), key=lambda item: (-offers.number(item[1][0]), item[0].since, bool(item[0].moved)))
@@ -256,10 +258,13 @@ def muted_all(
 
 
 def _beyond(
-    found: Mapping[recipients.VariantKey, Sequence[recipients.Group]], most: int
+    found: Mapping[recipients.VariantKey, Sequence[recipients.Group]],
+    most: int,
+    kept: Collection[recipients.VariantKey] = (),
 ) -> Sequence[recipients.VariantKey]:
     """The variants with an order of their own that are too many: those with the fewest readers."""
-    own = [key for key in found if key.moved]
+    own = [key for key in found if key.moved and key not in kept]
+    most = max(0, most - sum(bool(key.moved) for key in kept))
     if len(own) <= most:
         return ()
 

@@ -53,12 +53,12 @@ def welcome(database: Database, name: str, config: Config, *, now: datetime) -> 
 
 
 def _look(session: Session, name: str, config: Config, *, now: datetime) -> _Seen | None:
-    """None where nobody waits."""
+    """None where nobody waits, or all wait for the letters of others."""
     row = newsletters.find(session, name)
     assert row.id is not None
     waiting = recipients.to_welcome(session, row.id, limit=_AT_A_TIME)
-    if not waiting:
-        return None
+    if not waiting or editions.laying_out(session, row.id):
+        return None  # the latest edition is not there yet
     found = recipients.welcoming(session, row.id, since=_since(config.newsletters[name], now))
     if found is None:
         return _Seen(0, 0, Matter(0, 0, (), "", now), {}, {})
@@ -80,7 +80,7 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
     assert row.id is not None
     found = recipients.welcoming(session, row.id, since=_since(press.settings, now))
     people = recipients.to_welcome(session, row.id, limit=_AT_A_TIME, lock=True)
-    if (found.edition.id if found else 0) != seen.edition_id:
+    if (found.edition.id if found else 0) != seen.edition_id or editions.laying_out(session, row.id):
         return 0, 0  # another edition came meanwhile
     dealt = letters = 0
     for subscription in people:

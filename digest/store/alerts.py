@@ -88,7 +88,7 @@ def _waiting(session: Session, now: datetime) -> list[tuple[str, Any]]:
         )
         .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
         # One with `open_at` ahead opens by itself; its editor was asked.
-        .where(col(Edition.state).in_(states), col(Edition.composed_at) >= now - _EDITIONS)
+        .where(col(Edition.state).in_(states), ~col(Edition.laying_out), col(Edition.composed_at) >= now - _EDITIONS)
         .where(sa.or_(col(Edition.state) == EditionState.PAUSED, col(Edition.open_at).is_(None)))
         .order_by(col(Edition.id))
     )

@@ -91,7 +91,8 @@ def set_state(
 ) -> bool:
     """Move an edition to `state`, from wherever that is allowed; False where it is not.
 
-    held → open ⇄ paused, and from each → cancelled. Resumed by a person, it counts as opened then.
+    held → open ⇄ paused, and from each → cancelled. Resumed by a person, it counts as opened then. One that is being
+    laid out may be cancelled, and nothing else.
     """
     came_from = {
         EditionState.HELD: (EditionState.OPEN,),
@@ -104,6 +105,7 @@ def set_state(
     result = session.execute(
         sa.update(Edition)
         .where(col(Edition.id) == edition_id, col(Edition.state).in_(came_from))
+        .where(sa.true() if state is EditionState.CANCELLED else ~col(Edition.laying_out))
         .values(state=state, state_reason=reason, **changed),
         execution_options=_NO_SYNC,
     )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from digest.models import (
+    LAYING_OUT,
     Edition,
     EditionState,
     Newsletter,
@@ -114,6 +115,12 @@ def row(session: Session, name: str, number: int) -> Edition | None:
     return session.exec(query).first()
 
 
+def laying_out(session: Session, newsletter_id: int) -> Edition | None:
+    """The edition of a newsletter whose letters are being written, the earliest; see `edition.laying_out`."""
+    query = select(Edition).where(Edition.newsletter_id == newsletter_id, LAYING_OUT)
+    return session.exec(query.order_by(col(Edition.id)).limit(1)).first()
+
+
 def change_variant(session: Session, variant_id: int, row: Mapping[str, Any], stories: Sequence[int]) -> None:
     """Put another mail, with other stories (ids, in order), in a variant's place."""
     connection = session.connection()
@@ -158,6 +165,19 @@ def variant(session: Session, variant_id: int) -> Variant:
 def variant_id(session: Session, edition_id: int, key: str) -> int | None:
     """The variant of an edition with this key, if it has one."""
     return session.exec(select(Variant.id).where(Variant.edition_id == edition_id, Variant.key == key)).first()
+
+
+def variant_ids(session: Session, edition_id: int, keys: Collection[str]) -> dict[str, int]:
+    """Those variants of an edition that have one of these keys: {key: id}."""
+    query = select(Variant.key, Variant.id).where(Variant.edition_id == edition_id, col(Variant.key).in_(keys))
+    return {key: id_ for key, id_ in session.exec(query) if id_ is not None}
+
+
+def promised(session: Session, edition_id: int) -> tuple[int, int]:
+    """How many variants an edition has, and letters that were owed of them."""
+    query = select(sa.func.count(), sa.func.coalesce(sa.func.sum(Variant.letters), 0))
+    variants, letters = session.exec(query.where(Variant.edition_id == edition_id)).one()
+    return variants, int(letters)
 
 
 def story_ids(session: Session, variant_id: int) -> list[int]:

@@ -203,7 +203,8 @@ def _sent_untold(one: _Listener, now: datetime) -> Any:
         sa.select(Edition, col(Newsletter.name))
         .join(Newsletter, col(Newsletter.id) == Edition.newsletter_id)
         .where(col(Edition.id) > one.after_edition, col(Edition.composed_at) > now - _LOOKED_AT)
-        .where(col(Edition.state).in_((EditionState.OPEN, EditionState.CANCELLED)), ~told, owed, ~unsettled)
+        .where(col(Edition.state).in_((EditionState.OPEN, EditionState.CANCELLED)), ~col(Edition.laying_out))
+        .where(~told, owed, ~unsettled)
     )
     if one.newsletters:
         query = query.where(col(Newsletter.name).in_(one.newsletters))

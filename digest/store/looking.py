@@ -108,6 +108,7 @@ def stuck(session: Session, *, now: datetime, after: timedelta = timedelta(days=
     stopped = sa.and_(
         col(Edition.state).in_((EditionState.HELD, EditionState.PAUSED)),
         sa.or_(col(Edition.open_at).is_(None), col(Edition.open_at) < now),
+        ~col(Edition.laying_out),
     )
     query = (
         sa.select(

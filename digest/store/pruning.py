@@ -115,10 +115,12 @@ def _settled(session: Session, scope: Scope, after: int, *, pruned: bool) -> tup
     if found is None:
         return 0, False
     # Whoever wants letters of it sent again waits for us, or we for them.
-    state, begun = session.execute(
-        sa.select(col(Edition.state), col(Edition.pruned)).where(col(Edition.id) == found).with_for_update()
+    state, laying_out, begun = session.execute(
+        sa.select(*(col(one) for one in (Edition.state, Edition.laying_out, Edition.pruned)))
+        .where(col(Edition.id) == found)
+        .with_for_update()
     ).one()
-    if state not in (EditionState.OPEN, EditionState.CANCELLED):
+    if laying_out or state not in (EditionState.OPEN, EditionState.CANCELLED):
         scope.hold(f"an edition is {state.value}")
         return found, False
     # To look through its letters takes seconds where they are millions. What is pruned owes none of them again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -118,6 +119,12 @@ _made = sa.Table(
     sa.Column("variant_id", sa.Integer),  # NULL: they mute all that it had
     prefixes=["TEMPORARY"],
 )
+_some = sa.Table(
+    "some_readers",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # of the subscription
+    prefixes=["TEMPORARY"],
+)
 _NO_SYNC = {"synchronize_session": False}
 
 
@@ -131,6 +138,12 @@ def lock_readers(session: Session, newsletter_id: int) -> None:
     if session.get_bind().dialect.name == "postgresql":
         rows = select(Subscription.id).where(Subscription.newsletter_id == newsletter_id).order_by(col(Subscription.id))
         session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
+
+
+def many(session: Session, newsletter_id: int, *, most: int) -> bool:
+    """Has a newsletter more than `most` active subscriptions?"""
+    ours = Subscription.newsletter_id == newsletter_id, Subscription.state == SubscriptionState.ACTIVE
+    return session.exec(select(Subscription.id).where(*ours).offset(most).limit(1)).first() is not None
 
 
 def readers_hours(session: Session, newsletter_id: int) -> list[Hours]:
@@ -156,14 +169,86 @@ def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterato
     _turn.drop(connection)
 
 
+@contextmanager
+def only(session: Session, ids: Collection[int], *, but: int) -> Iterator[None]:
+    """Within the block, what is told `some` is about these subscriptions alone, who stay as they are until its end.
+
+    `but` those who are owed a letter of that edition already.
+    """
+    connection = session.connection()
+    _some.create(connection)
+    connection.execute(sa.insert(_some), [{"id": id_} for id_ in ids])
+    had = sa.select(col(Subscription.id)).where(_among(), _owed(but))
+    connection.execute(sa.delete(_some).where(_some.c.id.in_(had)))
+    count_rows(session, _some.name)
+    if connection.dialect.name == "postgresql":
+        rows = select(Subscription.id).where(_among()).order_by(col(Subscription.id))
+        session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
+    yield
+    _some.drop(connection)
+
+
+def leave_out(session: Session, groups: Collection[Group]) -> None:
+    """Of these readers (see `only`) leave alone who belongs to one of these groups."""
+    if not groups:
+        return
+    _lay_groups(session, dict.fromkeys(groups))
+    whose = sa.select(col(Subscription.id)).join(_made, sa.and_(*_in_group())).where(_among())
+    connection = session.connection()
+    connection.execute(sa.delete(_some).where(_some.c.id.in_(whose)))
+    _made.drop(connection)
+
+
+def _owed(edition_id: int | None) -> sa.ColumnElement[bool]:
+    """Is there a letter of an edition to them, whatever became of it?"""
+    mine = col(OutboxRow.edition_id) == edition_id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
+    return sa.exists().where(*mine)
+
+
+def _among() -> sa.ColumnElement[bool]:
+    return col(Subscription.id).in_(sa.select(_some.c.id))
+
+
+def _whose(newsletter_id: int, *, some: bool) -> tuple[sa.ColumnElement[bool], ...]:
+    """The deliverable subscriptions of a newsletter; or `some` of them, by their numbers and no other index."""
+    every = deliverable(newsletter_id)
+    return (_among(), *every[1:]) if some else every
+
+
+def left_to_lay(
+    session: Session, edition: Edition | None, newsletter_id: int, variants: Mapping[Group, int | None], *, marks: bool
+) -> array[int]:
+    """Those who are due (see `laid_out`), belong to one of these groups, and are owed no letter of an edition yet.
+
+    Their subscriptions' numbers, those of one variant together. With `marks` also those who chose when they want it,
+    and get nothing.
+    """
+    _lay_groups(session, variants)
+    wanted: list[sa.ColumnElement[bool]] = [_made.c.since.is_not(None)]
+    wanted += [col(Subscription.cadence) != "", col(Subscription.hour).is_not(None)] if marks else []
+    query: Any = (
+        sa.select(col(Subscription.id))
+        .join(_turn, sa.and_(*_has_turn(edition)))
+        .outerjoin(_made, sa.and_(*_in_group()))
+        .where(*deliverable(newsletter_id), sa.or_(*wanted), ~_owed(edition.id if edition else 0))
+        .order_by(sa.func.coalesce(_made.c.variant_id, 0), col(Subscription.id))
+    )
+    connection = session.connection()
+    found = array("q", (row[0] for row in connection.execute(query, execution_options={"yield_per": 10_000})))
+    _made.drop(connection)
+    return found
+
+
 def all_groups(session: Session, newsletter_id: int) -> list[Group]:
     """What the active, unsuppressed subscriptions have in common, due or not."""
     return _grouped(session, *deliverable(newsletter_id))
 
 
-def due_groups(session: Session, newsletter_id: int) -> list[Group]:
-    """What those who are due have in common, see `laid_out`."""
-    return _grouped(session, *deliverable(newsletter_id), *_has_turn())
+def due_groups(
+    session: Session, newsletter_id: int, *, edition: Edition | None = None, some: bool = False
+) -> list[Group]:
+    """What those who are due (see `laid_out`), or were before letters of `edition` were owed, have in common."""
+    return _grouped(session, *_whose(newsletter_id, some=some), *_has_turn(edition))
 
 
 def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Group]:
@@ -209,11 +294,13 @@ def _had_since(moment: Any, but: int | None) -> sa.ColumnElement[bool]:
     return letter.correlate(Subscription, _turn).exists()
 
 
-def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int], *, now: datetime) -> int:
+def owe_letters(
+    session: Session, edition: Edition, variants: Mapping[Group, int], *, now: datetime, some: bool = False
+) -> int:
     """Owe a letter to each subscription that is due (see `laid_out`) and for which there is a variant; how many.
 
-    `variants` says which one (its id) a group gets. One INSERT … SELECT in the transaction that saves the edition:
-    either everyone is owed a letter or no one. Then watermarks move, of those who were owed one.
+    `variants` says which one (its id) a group gets. One INSERT … SELECT in the transaction that moves the watermarks of
+    those who were owed one: all of an edition's, or `some` of them (see `only`).
     """
     connection = session.connection()
     _lay_groups(session, variants)
@@ -234,9 +321,9 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
     letters = (
         sa.select(*list(constants.values()))
         .select_from(Subscription)
-        .join(_turn, sa.and_(*_has_turn()))
+        .join(_turn, sa.and_(*_has_turn(edition)))
         .join(_made, sa.and_(*_in_group()))
-        .where(*deliverable(edition.newsletter_id))
+        .where(*_whose(edition.newsletter_id, some=some))
         # Claims come by number: letters of one variant lie together, so that its template is made once.
         .order_by(_made.c.variant_id, col(Subscription.id))
     )
@@ -245,6 +332,9 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
         execution_options={"preserve_rowcount": True},
     )
     _made.drop(connection)
+    if some:
+        _count_more(session, edition)
+        return owed.rowcount
     theirs = (
         sa.select(sa.func.count()).where(col(OutboxRow.variant_id) == col(Variant.id)).correlate(Variant)
     ).scalar_subquery()
@@ -254,6 +344,21 @@ def owe_letters(session: Session, edition: Edition, variants: Mapping[Group, int
     )
     waking.wake(session, waking.DELIVER)
     return owed.rowcount
+
+
+def _count_more(session: Session, edition: Edition) -> None:
+    """Add to what variants are owed the letters of these readers (see `only`), who had none before."""
+    mine = col(OutboxRow.edition_id) == edition.id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
+    # Reader by reader: as a join SQLite would go through all letters that the edition has by now.
+    theirs = sa.select(col(OutboxRow.variant_id)).where(*mine).correlate(Subscription).scalar_subquery()
+    each = sa.select(theirs.label("variant_id")).where(_among()).subquery()
+    connection = session.connection()
+    query = sa.select(each.c.variant_id, sa.func.count()).where(each.c.variant_id.is_not(None))
+    rows = connection.execute(query.group_by(each.c.variant_id)).all()
+    if rows:
+        more = sa.update(Variant).where(col(Variant.id) == sa.bindparam("which"))
+        more = more.values(letters=col(Variant.letters) + sa.bindparam("number"))
+        connection.execute(more, [{"which": row[0], "number": row[1]} for row in rows])
 
 
 def _lay_groups(session: Session, variants: Mapping[Group, int | None]) -> None:
@@ -277,7 +382,9 @@ def _in_group() -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def pass_over(session: Session, newsletter_id: int, groups: Collection[Group], *, upto: int) -> None:
+def pass_over(
+    session: Session, newsletter_id: int, groups: Collection[Group], *, upto: int, some: bool = False
+) -> None:
     """Count as offered what these groups, of those who are due (see `laid_out`), mute to the last story.
 
     They get no letter, and it does not come once they mute it no more.
@@ -288,14 +395,16 @@ def pass_over(session: Session, newsletter_id: int, groups: Collection[Group], *
     whose = sa.select(col(Subscription.id)).join(_turn, sa.and_(*_has_turn())).join(_made, sa.and_(*_in_group()))
     session.execute(
         sa.update(Subscription)
-        .where(col(Subscription.id).in_(whose.where(*deliverable(newsletter_id))))
+        .where(col(Subscription.id).in_(whose.where(*_whose(newsletter_id, some=some))))
         .values(read_until=upto, chosen_from={}),
         execution_options=_NO_SYNC,
     )
     _made.drop(session.connection())
 
 
-def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime) -> None:
+def mark_turns(
+    session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime, some: bool = False
+) -> None:
     """Remember which slot of theirs readers had, and who was owed `edition`.
 
     Who got nothing in their slot had it all the same; but where the newsletter has none, and sends at each run, a
@@ -303,13 +412,12 @@ def mark_turns(session: Session, newsletter_id: int, *, edition: Edition | None,
     """
     chosen = sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None))
     edition_id = edition.id if edition else None
-    owed = col(Subscription.id).in_(
-        sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition_id)
-    )
+    letters = sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition_id)
+    owed = sa.and_(_among(), _owed(edition_id)) if some else col(Subscription.id).in_(letters)
     had = chosen if edition is None or edition.slot_at else sa.and_(chosen, owed)
     session.execute(
         sa.update(Subscription)
-        .where(had, *deliverable(newsletter_id), *_has_turn(edition))
+        .where(had, *_whose(newsletter_id, some=some), *_has_turn(edition))
         .values(offered_at=_turn.c.slot),
         execution_options=_NO_SYNC,
     )

@@ -266,7 +266,7 @@ def _same(edition: Edition, issue: _Issue) -> bool:
 
 def _settle(session: Session, edition: Edition, issue: _Issue, terms: Terms, done: Paper) -> None:
     """An edition that is in the copy: its letters that went out since are settled, the others stay owed."""
-    rest, box = terms.of(done.newsletter), _BOX.c
+    rest, box, whole = terms.of(done.newsletter), _BOX.c, not edition.laying_out
     tallies.reopen(session, editions=[edition.id or 0])
     unsettled = (box.edition_id == edition.id, box.settled_at.is_(None) | (box.state == OutboxState.HELD))
     sent = {"state": OutboxState.SENT, "settled_at": terms.now, "code": 250, "reply": SENT, "in_doubt": False}
@@ -288,9 +288,13 @@ def _settle(session: Session, edition: Edition, issue: _Issue, terms: Terms, don
         }
         statement = sa.update(_BOX).where(box.edition_id == edition.id, box.settled_at.is_(None)).values(**drop)
         done.dropped += session.execute(statement, execution_options=_NO_SYNC).rowcount  # type: ignore[attr-defined]
-    # Who came after the copy was made, and was welcomed with it.
+        if edition.laying_out:  # nor is the rest of it written
+            edition.laying_out, edition.state = False, EditionState.CANCELLED
+            edition.state_reason = "it went out before the database was put back, which has not all of it"
+            session.add(edition)
+    # Who came after the copy was made, and was welcomed with it; or whose letter it did not have yet.
     have = set(issue.had) | (issue.doubtful if rest is not Rest.RESEND else set())
-    _move(session, have, upto=edition.upto_seq, offered={}, at=edition.composed_at, only_new=True)
+    _move(session, have, upto=edition.upto_seq, offered={}, at=edition.composed_at, only_new=whole)
 
 
 def _update(session: Session, where: Iterable[Any], ids: Iterable[int], values: Mapping[str, Any]) -> int:

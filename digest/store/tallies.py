@@ -38,6 +38,7 @@ def ended(session: Session) -> list[int]:
     waits = sa.exists().where(col(OutboxRow.edition_id) == col(Edition.id), col(OutboxRow.settled_at).is_(None))
     held = sa.select(col(OutboxRow.edition_id)).where(sa.text("outbox.state = 'held' AND edition_id IS NOT NULL"))
     query = sa.select(col(Edition.id)).where(col(Edition.tally).is_(None), ~waits, col(Edition.id).not_in(held))
+    query = query.where(~col(Edition.laying_out))
     query = query.order_by(col(Edition.id))
     return list(session.scalars(query.limit(_AT_A_TIME)))
 

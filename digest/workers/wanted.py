@@ -10,7 +10,7 @@ from sqlmodel import Session
 from digest import edition
 from digest.config import Config
 from digest.models import Newsletter
-from digest.store import Database, feed_claims, idle, letters, newsletters, recipients
+from digest.store import Database, editions, feed_claims, idle, letters, newsletters, recipients
 from digest.store.waking import DELIVER as DELIVER
 from digest.store.waking import NOTICES as NOTICES
 from digest.store.waking import SIGNUPS as SIGNUPS
@@ -82,7 +82,9 @@ def may_compose(session: Session, config: Config, row: Newsletter, *, now: datet
     if settings.slots:
         return not edition.not_now(session, row, settings, now=now)
     last = recipients.last_composed(session, row.id or 0)
-    return last is None or last < now.replace(minute=0, second=0, microsecond=0)
+    if last is None or last < now.replace(minute=0, second=0, microsecond=0):
+        return True
+    return editions.laying_out(session, row.id or 0) is not None
 
 
 def _busy(session: Session, config: Config, row: Newsletter, *, now: datetime) -> bool:

@@ -677,6 +677,26 @@ def _shared(plan: Plan, rng: random.Random) -> None:
         plan.smtp["per_domain"] = rng.choice([1, 3])
 
 
+def _laying_out(plan: Plan, rng: random.Random) -> None:
+    """Editions laid out in many steps, by one process or two, killed between them; readers change their minds."""
+    _line(plan, rng)
+    plan.shape = Shape(readers=rng.choice([5, 9]), line=True, tastes=rng.randint(1, 9), at_once=rng.choice([1, 2, 3]))
+    plan.deeds = [deed for deed in plan.deeds if deed.paper == "paper0"]
+    first = Start(at=3600.0)
+    plan.starts = [
+        first,
+        *([Start(at=3600.0 + rng.uniform(0.0, 2.0), slot="B")] if rng.random() < 0.5 else []),
+        Start(),
+    ]
+    for start in plan.starts:
+        if rng.random() < 0.7:
+            start.faults = [Fault(rng.choice(["kill before", "kill after"]), first=rng.randint(2, 24))]
+    for _ in range(rng.randint(0, 6)):
+        act = rng.choice(["unsubscribe", "lean", "lean"])
+        at = 3600.0 + rng.uniform(0.0, 2.5)
+        plan.deeds.append(Deed(act, rng.choice(plan.shape.emails), "paper0", number=rng.randint(0, 20), at=at))
+
+
 def _keep(_plan: Plan, _rng: random.Random) -> None:
     """Days of feeds and letters, and of letting go: see `simulation.keep`, which draws it all."""
 
@@ -697,6 +717,7 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "shared": _shared,
     "keep": _keep,
     "line": _line,
+    "laying-out": _laying_out,
     "restores": _restores,
     "pace": _pace,
 }

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,7 @@ class Shape:
     line: bool = False  # nothing is composed yet: there are feeds with entries to come
     weekly: int = 0  # readers, the last ones, who want it on one day of the week
     tastes: int = 0  # from which their maximum and mutes are drawn; 0: nobody has any
+    at_once: int = 0  # readers whose letters are written in one transaction; 0: as many as in earnest
 
     @property
     def names(self) -> list[str]:
@@ -452,10 +454,15 @@ class Stage:
     def playing(self) -> Iterator[None]:
         global _stage
         before, _stage = _stage, self
+        compose, laying_out = _steps("compose"), _steps("laying_out")
+        at_once = compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME
+        if most := self.shape.at_once:
+            compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME = most, most, 1
         try:
             yield
         finally:
             _stage = before
+            compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME = at_once
 
     def say(self, words: str) -> None:
         self.log.append((self.hub.now, words))
@@ -879,6 +886,12 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     def moment(session: Any) -> float:
         return really_moment(session) if _stage is None else _stage.wall().timestamp()
 
+    def give_way(self: Database) -> None:
+        if _stage is None or _stage.hub.actor is None:
+            really_give_way(self)
+        else:
+            _stage.hub.actor.sleep(0.11)
+
     def new_holder() -> str:
         if _stage is None:
             return really_new()
@@ -890,6 +903,8 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
             raise GeneratorExit
         await really_leave(self)
 
+    really_give_way = Database.give_way
+    Database.give_way = give_way  # type: ignore[method-assign]
     really_leave = commons.Commons.leave
     really_together, really_moment, really_new = delivery_module.shared, sharing.moment, sharing.new_holder
     connection: Any = smtp_module.Connection
@@ -922,9 +937,15 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
         writer.threading, writer.queue, passing.TICK = was
         passing.shared, sharing.moment, sharing.new_holder = really_together, really_moment, really_new
         commons.asyncio = asyncio
+        Database.give_way = really_give_way  # type: ignore[method-assign]
         commons.Commons.leave = really_leave  # type: ignore[method-assign]
         for name, really in rooms.items():
             setattr(room, name, really)
+
+
+def _steps(file: str) -> Any:
+    """A file of the room, of which its own function of that name hides one."""
+    return import_module(f"digest.edition.{file}")
 
 
 def expected(error: BaseException | None) -> bool:

@@ -1,0 +1,334 @@
+"""Lay out a large edition in steps: no transaction is long, and no letter may go out before all are there.
+
+First the edition's row, `laying_out` and held; then its variants, some at a time; then the letters of some readers at a
+time, each with how far that reader has read; and at last the edition opens. Killed anywhere, the next run finds by the
+rows what is left: it goes on with the readers who are due by the edition's own moment and are owed no letter of it.
+What a reader, an editor or another composer changed between two steps counts for what is not written yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import Session
+
+from digest import curate
+from digest.config import Config
+from digest.edition import following, pictures
+from digest.edition.compose import (
+    Moved,
+    flattened,
+    note,
+    opened,
+    too_few,
+    turns_of,
+    wait_for_editor,
+)
+from digest.edition.held import ask_editor
+from digest.edition.report import Composed
+from digest.edition.turns import not_now
+from digest.edition.variants import TRIES, Frozen, Press, matter_of, muted_all, variants_of
+from digest.models import Edition, EditionState
+from digest.models import Newsletter as NewsletterRow
+from digest.render import Finding
+from digest.schedule import Turn
+from digest.store import Database, editions, newsletters, people, recipients, tallies, waking
+
+_AT_A_TIME = 200  # variants stored in one transaction
+_READERS = 500  # whose letters are owed in one transaction
+
+
+class _Over(Exception):
+    """The edition is not being laid out any more: another composer came to its end."""
+
+
+@dataclass
+class _Seen:
+    """What a look at the rows came to: of which readers, and which variants they are to get."""
+
+    edition_id: int = 0  # 0: there is none yet
+    turns: dict[recipients.Hours, list[Turn]] = field(default_factory=dict)
+    press: Press | None = None
+    wanted: Mapping[recipients.VariantKey, Sequence[recipients.Group]] = field(default_factory=dict)
+    stored: dict[recipients.VariantKey, int] = field(default_factory=dict)
+    spared: Sequence[recipients.Group] = ()  # who mutes all of it
+    cuts: Mapping[str, curate.Cut] = field(default_factory=dict)
+    made: Sequence[Frozen] = ()  # what is not stored yet
+    few: frozenset[recipients.VariantKey] = frozenset()  # choices that have too few stories
+    known: dict[recipients.Group, int | None] = field(default_factory=dict)  # see `_map`
+
+    @property
+    def upto(self) -> int:
+        return self.press.matter.upto if self.press else 0
+
+
+def lay_out(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
+    """Compose the next edition of a newsletter, or go on where its letters are half written.
+
+    As `compose` does in one transaction, and what it says of slots, `min_stories` and mutes holds. Who joins meanwhile
+    gets the next one; who leaves gets no letter; who chooses something else gets what they chose, as far as they are
+    owed no letter yet. ConfigError where template or settings are wrong: what was begun stays closed till they are not.
+    """
+    findings: dict[str, Finding] = {}
+    for _ in range(TRIES):
+        seen = _look(database, name, config, now=now)
+        if seen is None:
+            return _none_due(database, name, config, now=now)
+        if seen.press is not None:
+            findings |= seen.press.findings
+        if not seen.edition_id and not seen.made:
+            return _nothing(database, seen, name, config, now=now)
+        try:
+            if not seen.edition_id:
+                flat = flattened(seen.wanted, seen.press.matter, config.newsletters[name], seen.cuts)  # type: ignore[union-attr]
+                findings |= {finding.check: finding for finding in flat}
+                seen.edition_id = _begin(database, seen, name, config, now=now)
+            return _go_on(database, seen, name, config, now=now, findings=findings)
+        except Moved:
+            continue
+        except _Over:
+            return Composed(name, why="another process laid it out")
+    return Composed(name, why="stories or note changed again and again while it was rendered; the next run composes it")
+
+
+def _look(database: Database, name: str, config: Config, *, now: datetime, began: _Seen | None = None) -> _Seen | None:
+    """Who is due and owed no letter yet, with the mails that are missing for them rendered; None where nobody may be.
+
+    Who comes back at this moment does so now, where the edition has not begun yet.
+    """
+    settings = config.newsletters[name]
+    with database.read() as session:
+        row = newsletters.find(session, name)
+        if began is None and not_now(session, row, settings, now=now):
+            return None
+        begun = editions.laying_out(session, row.id or 0)
+    if not begun:
+        with database.write() as session:
+            people.end_pauses(session, now=now)
+    with database.read() as session:
+        row = newsletters.find(session, name)
+        assert row.id is not None
+        edition = editions.laying_out(session, row.id)
+        at, first = (edition.composed_at, edition.number == 1) if edition else (now, None)
+        seen = _Seen(edition.id or 0 if edition else 0)
+        seen.turns = turns_of(session, row, settings, now=at, first=first)
+        with recipients.laid_out(session, seen.turns):
+            groups = recipients.due_groups(session, row.id, edition=edition)
+        if edition:
+            choices = recipients.VariantKey
+            seen.stored = {choices.of(one): one.id or 0 for one in editions.variants(session, seen.edition_id)}
+        seen.known = {_plain(group): None for group in groups}
+        if not groups:
+            return seen if edition else None
+        matter = matter_of(session, row, groups, config=config, now=at, held=edition)
+        matter = pictures.pictured(session, matter, settings.images)
+        seen.press = Press(name, settings, config, matter)
+        seen.cuts = seen.press.cut(session, row.id, groups)
+    seen.wanted = variants_of(groups, matter.stories, settings, seen.cuts, kept=seen.stored.keys())
+    seen.spared = muted_all(groups, matter.stories, settings, seen.cuts)
+    before = began.few if began else frozenset()
+    seen.made = seen.press.make([one for one in seen.wanted if one not in seen.stored and one not in before])
+    seen.few = before.union(choices for choices, made in seen.press.made.items() if made is None)
+    return seen
+
+
+def _none_due(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
+    settings = config.newsletters[name]
+    with database.write() as session:
+        row = newsletters.lock(session, name)
+        if why := not_now(session, row, settings, now=now):
+            return Composed(name, why=why)
+        if editions.laying_out(session, row.id or 0) is None:
+            row.slot_at = _slot(config, name, now) or now
+            session.add(row)
+    return Composed(name, why="no subscriber wants one now")
+
+
+def _slot(config: Config, name: str, at: datetime) -> datetime | None:
+    slots = config.newsletters[name].slots
+    return slots.last_slot(at) if slots else None
+
+
+def _nothing(database: Database, seen: _Seen, name: str, config: Config, *, now: datetime) -> Composed:
+    """There is too little for anybody: their slot has passed, and the stories wait."""
+    slot = _slot(config, name, now)
+    _map(seen)
+    for some in _left(database, seen, name, marks=slot is not None):
+        _step(database, seen, name, some, now=now)
+        database.give_way()
+    with database.write() as session:
+        row = newsletters.lock(session, name)
+        row.slot_at = max(row.slot_at, slot or now)
+        session.add(row)
+    return Composed(name, why=too_few(config.newsletters[name]))
+
+
+def _begin(database: Database, seen: _Seen, name: str, config: Config, *, now: datetime) -> int:
+    """The edition's row, with nothing in it; Moved where somebody decided something since it was looked at."""
+    settings, press = config.newsletters[name], seen.press
+    assert press is not None
+    with database.write() as session:
+        row = newsletters.lock(session, name)
+        assert row.id is not None
+        if not_now(session, row, settings, now=now) or editions.laying_out(session, row.id):
+            raise Moved
+        if not press.matter.still(matter_of(session, row, seen.known, config=config, now=now, before=press.matter)):
+            raise Moved
+        edition = opened(session, row, settings, press.matter, slot=_slot(config, name, now), in_steps=True)
+        following.keep(session, row.id, press.matter.found)
+        session.add(row)
+        session.flush()
+        return edition.id or 0
+
+
+def _go_on(
+    database: Database, seen: _Seen, name: str, config: Config, *, now: datetime, findings: dict[str, Finding]
+) -> Composed:
+    """Variants, letters, and again for who changed something meanwhile; then it opens. Who changes still waits."""
+    first = True
+    for _ in range(TRIES):
+        _store(database, seen, name, now=now)
+        chosen = first and config.newsletters[name].slots is not None
+        found = False
+        for some in _left(database, seen, name, marks=chosen):
+            found = True
+            _step(database, seen, name, some, now=now)
+            database.give_way()
+        if not found and not first:
+            break
+        first = False
+        again = _look(database, name, config, now=now, began=seen)
+        if again is None or again.edition_id != seen.edition_id:
+            raise _Over
+        seen = again
+        if seen.press is not None:
+            findings |= seen.press.findings
+    return _end(database, seen, name, config, now=now, findings=tuple(findings.values()))
+
+
+def _store(database: Database, seen: _Seen, name: str, *, now: datetime) -> None:
+    for start in range(0, len(seen.made), _AT_A_TIME):
+        some = {one.key: one for one in seen.made[start : start + _AT_A_TIME]}
+        with database.write() as session:
+            _row, edition = _locked(session, seen, name)
+            there = editions.variant_ids(session, seen.edition_id, some)  # of another composer
+            new = [one for key, one in some.items() if key not in there]
+            if new:
+                carried = {one.key: one.stories for one in new}
+                there |= editions.add_variants(session, edition, [one.row for one in new], carried)
+                pictures.used(session, new, now=now)
+        seen.stored |= {some[key].choices: id_ for key, id_ in there.items()}
+        database.give_way()
+    _map(seen)
+
+
+def _locked(session: Session, seen: _Seen, name: str) -> tuple[NewsletterRow, Edition]:
+    row = newsletters.lock(session, name)
+    edition = session.get(Edition, seen.edition_id)
+    if edition is None or not edition.laying_out:
+        raise _Over
+    return row, edition
+
+
+_SPARED = 0
+
+
+def _map(seen: _Seen) -> None:
+    """Which variant (its id) each group gets; _SPARED for who mutes all of it, None for who has nothing to read."""
+    seen.known.update((_plain(group), _SPARED) for group in seen.spared)
+    for choices, groups in seen.wanted.items():
+        if id_ := seen.stored.get(choices):
+            seen.known.update((_plain(group), id_) for group in groups)
+
+
+def _plain(group: recipients.Group) -> recipients.Group:
+    return group._replace(readers=0)
+
+
+def _left(database: Database, seen: _Seen, name: str, *, marks: bool) -> Iterable[Sequence[int]]:
+    """Whose letters are not written yet, some at a time. With `marks` also whose slot passes without one."""
+    variants = {group: id_ or None for group, id_ in seen.known.items() if id_ is not None}
+    if not variants and not marks:
+        return
+    with database.read() as session:
+        row = newsletters.find(session, name)
+        edition = session.get(Edition, seen.edition_id) if seen.edition_id else None
+        with recipients.laid_out(session, seen.turns):
+            ids = recipients.left_to_lay(session, edition, row.id or 0, variants, marks=marks)
+    for start in range(0, len(ids), _READERS):
+        yield ids[start : start + _READERS]
+
+
+def _step(database: Database, seen: _Seen, name: str, some: Sequence[int], *, now: datetime) -> None:
+    """Owe these readers what they are due, as they are now, and count it as read.
+
+    Who chose something meanwhile that nothing was rendered for is left for the next look.
+    """
+    with database.write() as session:
+        row, edition = _locked(session, seen, name) if seen.edition_id else (newsletters.lock(session, name), None)
+        assert row.id is not None
+        with recipients.laid_out(session, seen.turns), recipients.only(session, some, but=seen.edition_id):
+            groups = recipients.due_groups(session, row.id, edition=edition, some=True)
+            owed, spared, unknown = _sorted(groups, seen.known)
+            recipients.leave_out(session, unknown)
+            if edition and owed:
+                recipients.owe_letters(session, edition, owed, now=now, some=True)
+                tallies.reopen(session, editions=[seen.edition_id])
+            recipients.pass_over(session, row.id, spared, upto=seen.upto, some=True)
+            if edition is None or edition.slot_at or owed:
+                recipients.mark_turns(session, row.id, edition=edition, now=now, some=True)
+
+
+def _sorted(
+    groups: Iterable[recipients.Group], known: Mapping[recipients.Group, int | None]
+) -> tuple[dict[recipients.Group, int], list[recipients.Group], list[recipients.Group]]:
+    """Groups that get a variant (its id); that mute it all; and that nobody looked at yet."""
+    owed: dict[recipients.Group, int] = {}
+    spared, unknown = [], []
+    for group in groups:
+        id_ = known.get(_plain(group), -1)
+        if id_ == -1:
+            unknown.append(group)
+        elif id_ == _SPARED:
+            spared.append(group)
+        elif id_ is not None:
+            owed[group] = id_
+    return owed, spared, unknown
+
+
+def _end(
+    database: Database, seen: _Seen, name: str, config: Config, *, now: datetime, findings: tuple[Finding, ...]
+) -> Composed:
+    """All letters are there: the edition opens, or waits for its editor, or stays cancelled."""
+    settings = config.newsletters[name]
+    with database.write() as session:
+        row, edition = _locked(session, seen, name)
+        edition.laying_out = False
+        if edition.state is EditionState.HELD:
+            edition.state, edition.state_reason = EditionState.OPEN, ""
+            wait_for_editor(edition, settings, since=now)
+        row.slot_at = max(row.slot_at, edition.slot_at or edition.composed_at)
+        session.add(edition)
+        session.add(row)
+        session.flush()
+        tallies.reopen(session, editions=[seen.edition_id])
+        note(session, edition, seen.turns)
+        waking.wake(session, waking.DELIVER)
+        variants, letters = editions.promised(session, seen.edition_id)
+        fullest = editions.fullest_variant(session, seen.edition_id)
+        composed = Composed(
+            newsletter=name,
+            number=edition.number,
+            subject=fullest.subject if fullest else "",
+            stories=fullest.story_count if fullest else 0,
+            more=fullest.more_count if fullest else 0,
+            variants=variants,
+            letters=letters,
+            held=edition.state is EditionState.HELD,
+            findings=findings,
+        )
+        if composed.held:
+            ask_editor(session, name, config, composed, now=now)
+    return composed
