@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock, Done
 from mailing import notice, owe, readers, send, tallied
+from mailserver import MailServer, Taken
 
 from digest import alerts as room
 from digest.config import Config
@@ -405,6 +406,65 @@ def test_of_an_edition_that_went_out_in_part_each_letter_is_known(box, config, c
             assert len(letters.lines(session, in_doubt=True)) == 2
 
 
+@pytest.mark.parametrize("put_off", [False, True])
+@pytest.mark.parametrize("what", ["a letter", "a notice"])
+def test_what_goes_again_from_a_copy_is_the_same_letter_and_its_doubt_stays(
+    box, configure, clock, tmp_path, what, put_off
+):
+    """A server had seen all of it since the copy was made: it did not take it, or nobody heard whether it did."""
+    with MailServer() as server:
+        config = configure(smtp={"url": server.url})
+        owe(box, config, "ada@example.org") if what == "a letter" else notice(box, "ada@example.org")
+        backups.copy_sqlite(Path(config.database), tmp_path / "copy.db")
+        box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+        seen: list[bytes] = []
+
+        def reply(taken: Taken) -> str:
+            seen.append(taken.content)
+            return "451 4.3.0 later" if put_off and len(seen) == 1 else "250 2.0.0 queued"
+
+        server.on_body = reply
+        clock.pass_(minutes=17)
+        send(box, config, clock)
+        box.close()
+        if not put_off:
+            for path in (tmp_path / "witness").glob("*.jsonl"):  # the machine died before
+                told = [json.loads(line) for line in path.read_text().splitlines()]
+                kept = [one for one in told if "sent" not in one and "sent" not in one.get("notices", ())]
+                assert len(kept) == len(told) - 1
+                path.write_text("".join(f"{json.dumps(one)}\n" for one in kept))
+        for _ in range(2):
+            shutil.copy(tmp_path / "copy.db", config.database)
+            with closing(open_database(config.database_url)) as database:
+                go_on(database, Witness(Journal(tmp_path / "witness"), clock=clock), clock)
+                clock.pass_(hours=2)
+                give_an_attempt_back(database, clock)
+                send(database, config, clock)
+                with database.read() as session:
+                    (line,) = letters.lines(session)
+                assert (line.state, line.in_doubt) == (OutboxState.SENT, not put_off)
+    assert len(seen) == 2 and len(set(seen)) == 1
+
+
+def go_on(database: Database, witness: Witness, clock: Clock) -> None:
+    database.witness = witness
+    with database.write() as session:
+        standing = witness.standing(session)
+        heard = restores.known([witness.journal.read()], after=standing.tick)
+        restores.accept(session, heard, standing, restores.Terms({}, clock()))
+
+
+def give_an_attempt_back(database: Database, clock: Clock) -> None:
+    """Letters that are due are marked, and no connection comes about."""
+    with database.write() as session:
+        for source in outbox.due_sources(session, now=clock()):
+            wanted = outbox.Wanted(source.edition_id, 9, newsletter_id=source.newsletter_id)
+            lease, lifetime = timedelta(minutes=1), timedelta(days=2)
+            claim = outbox.claim(session, wanted, now=clock(), lease=lease, lifetime=lifetime, hold_doubtful=False)
+            marked = outbox.mark(session, claim.letters, now=clock(), lease=lease)
+            outbox.unmark(session, marked.items(), now=clock())
+
+
 def ledger_of(database: Database, config: Config, clock: Clock) -> Ledger:
     papers = Papers(config, {1: "daily"}, frozenset())
     ledger = Ledger(database, Contents(papers), papers, clock=clock)
@@ -483,11 +543,7 @@ def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, 
     for name in ("before.db", "owed.db"):
         shutil.copy(tmp_path / name, config.database)
         with closing(open_database(config.database_url)) as database:
-            database.witness = Witness(box.witness.journal, clock=clock)
-            with database.write() as session:
-                standing = database.witness.standing(session)
-                heard = restores.known([database.witness.journal.read()], after=standing.tick)
-                restores.accept(session, heard, standing, restores.Terms({}, clock()))
+            go_on(database, Witness(box.witness.journal, clock=clock), clock)
             notice(database, "ada@example.org")
             assert send(database, config, clock).sent == 0
     assert inbox.recipients == ["ada@example.org"]
