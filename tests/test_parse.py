@@ -225,6 +225,20 @@ def test_only_web_addresses_are_links(link: str) -> None:
     assert all(e.url.startswith("http") for e in entry.enclosures)
 
 
+@pytest.mark.parametrize("login", ["ada:hunter2@", "hunter2@", "hunter2%40bank.example:@"])
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("atom10.xml", "atom.example"), ("feed11.json", "json.example"), ("podcast.xml", "cast.example")],
+)
+def test_no_link_has_a_login_or_another_name_in_front_of_where_it_leads(name: str, own: str, login: str) -> None:
+    body = (FEEDS / name).read_text().replace("://", f"://{login}")
+    feed = read(body.encode())
+    entries = [[one.url, one.original_url, one.image_url, *(e.url for e in one.enclosures)] for one in feed.entries]
+    addresses = [feed.site_url, feed.new_url, *(url for urls in entries for url in urls)]
+    assert any(own in url for url in addresses) and not [url for url in addresses if "hunter2" in url]
+    assert text.http_url(f"https://{login}x.example/", login=True) == f"https://{login}x.example/"
+
+
 def test_a_title_cannot_turn_or_hide_the_text_around_it() -> None:
     entry = one("<title>a\u202eb\u2066c\u200bd\u0081e&#x202D;f\n\tg</title>")
     assert entry.title == "abcd ef g"

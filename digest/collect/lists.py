@@ -164,7 +164,7 @@ def _put(plan: Plan, listed: Listed, base: str, folders: tuple[str, ...], depth:
     plan.outlines += [replace(one, folders=(*folders, *one.folders)) for one in listed.outlines[:room]]
     plan.left += listed.left
     for include in listed.includes:
-        if url := http_url(include.url, base):
+        if url := http_url(include.url, base, login=True):
             yield _Waits(url, (*folders, *include.folders), base, depth)
         else:
             plan.left.append(f"the list {plain(include.url, limit=100)!r} is not on the web")
