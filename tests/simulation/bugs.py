@@ -393,7 +393,7 @@ BUGS = (
     Bug(
         "what went out of an edition that the copy has stays owed",
         "store/restores.py",
-        "    done.settled += _update(session, unsettled, issue.had, sent)\n",
+        "    settled += update((unsent,), again - issue.doubted, **sent, in_doubt=sa.or_(box.in_doubt, under_way))\n",
         "",
         ("restores",),
     ),
