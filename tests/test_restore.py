@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from conftest import MONDAY, Clock, Done
 from mailing import notice, owe, readers, send, tallied
 from mailserver import MailServer, Taken
+from sqlmodel import col, select
 
 from digest import alerts as room
 from digest.config import Config
@@ -28,12 +29,12 @@ from digest.deliver.ledger import Batch, Ledger, Wish
 from digest.deliver.papers import Papers
 from digest.demo.catcher import Catcher
 from digest.errors import FetchError, PutBack
-from digest.models import OutboxState
+from digest.models import OutboxRow, OutboxState
 from digest.store import Database, backups, letters, open_database, outbox, restores
 from digest.store.clock import utc_day
 from digest.store.journal import Journal
 from digest.store.run_tables import RunDay
-from digest.store.witness import Witness, note_left
+from digest.store.witness import Standing, Witness, note_left
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
@@ -444,6 +445,39 @@ def test_what_goes_again_from_a_copy_is_the_same_letter_and_its_doubt_stays(
                     (line,) = letters.lines(session)
                 assert (line.state, line.in_doubt) == (OutboxState.SENT, not put_off)
     assert len(seen) == 2 and len(set(seen)) == 1
+
+
+def test_what_the_witness_tells_is_worked_in_on_either_database(database, config, clock):
+    """As on a copy, in which nothing had gone out: by the records of a journal."""
+    owe(database, config, *readers(4))
+    for who in ("ada", "bob"):
+        notice(database, f"{who}@example.org")
+    with database.read() as session:
+        by_person = {line.email: line.id for line in letters.lines(session)}
+        key = f"{outbox.due_sources(session, now=clock())[-1].newsletter_id}/1"
+    ada, bob = by_person["ada@example.org"], by_person["bob@example.org"]
+    hashes = [[ada, "a"], [bob, "b"]]
+    marks = {"k": "letters", "at": "", "box": bob, "marked": {key: "1-4"}, "notices": {"marked": hashes}}
+    old, now = MONDAY - timedelta(hours=9), MONDAY + timedelta(minutes=3)
+    first = marks | {"dated": now.isoformat(), "dates": {old.isoformat(): {key: "2", "": f"{bob}"}}, "t": 1}
+    ends = {"k": "letters", "sent": {key: "1"}, "back": {key: "2"}, "notices": {"sent": [[ada, "a"]]}, "t": 2}
+    again = {"k": "letters", "at": "", "box": 1, "marked": {key: "3"}, "dated": now.isoformat(), "t": 3}
+    heard = restores.known([[first, ends, again, {"k": "letters", "sent": {key: "3"}, "t": 4}]], after=0)
+    with database.write() as session:
+        done = restores.accept(session, heard, Standing("older", 0, "x", 4, "x"), restores.Terms({}, clock()))
+    assert [(paper.settled, paper.doubtful) for paper in done.papers] == [(2, 1)]
+    with database.read() as session:
+        rows = session.exec(select(OutboxRow).order_by(col(OutboxRow.id))).all()
+    found = {who: (r.state, r.in_doubt, r.dated_at, r.attempts) for who, r in zip(by_person, rows, strict=True)}
+    sent, owed = OutboxState.SENT, OutboxState.OWED
+    assert found == {
+        "reader0@example.org": (sent, False, now, 1),
+        "reader1@example.org": (owed, False, old, 1),
+        "reader2@example.org": (sent, True, now, 2),
+        "reader3@example.org": (owed, True, now, 1),
+        "ada@example.org": (sent, False, now, 1),
+        "bob@example.org": (owed, True, old, 1),
+    }
 
 
 def go_on(database: Database, witness: Witness, clock: Clock) -> None:
