@@ -405,13 +405,6 @@ BUGS = (
         ("restores",),
     ),
     Bug(
-        "an attempt that is given back takes the Date away that the witness knew",
-        "store/restores.py",
-        ", attempts=box.attempts + times",
-        "",
-        ("restores",),
-    ),
-    Bug(
         "what went out twice is no longer in doubt once a copy is put back again",
         "store/restores.py",
         "issue.had & issue.doubted, **sent, in_doubt=True",
