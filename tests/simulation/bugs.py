@@ -405,13 +405,6 @@ BUGS = (
         ("restores",),
     ),
     Bug(
-        "what went out twice is no longer in doubt once a copy is put back again",
-        "store/restores.py",
-        "issue.had & issue.doubted, **sent, in_doubt=True",
-        "issue.had & issue.doubted, **sent",
-        ("restores",),
-    ),
-    Bug(
         "of a notice the witness knows nothing",
         "store/restores.py",
         "    _end_letters(session, _BOX.c.notice_id",
