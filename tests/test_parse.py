@@ -8,9 +8,11 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from xml.sax.saxutils import escape
 
 import pytest
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 
 from digest import parse
 from digest.errors import BadInput
-from digest.parse import NotAFeed, ParsedFeed, language, text
+from digest.parse import NotAFeed, ParsedFeed, language, lists, pages, text
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
@@ -225,6 +227,57 @@ def test_only_web_addresses_are_links(link: str) -> None:
     assert all(e.url.startswith("http") for e in entry.enclosures)
 
 
+@pytest.mark.parametrize(
+    ("module", "most", "write"),
+    [
+        ("outlines", 3, lambda n: "<opml><body>" + "<outline xmlUrl='https://a.example/f'/>" * n + "</body></opml>"),
+        ("lists", 3, lambda n: "https://a.example/f\n" * n),
+        ("lists", 4, lambda n: "url,title\n" + "https://a.example/f,A\n" * n),
+    ],
+)
+def test_a_list_that_is_too_long_is_refused_and_never_cut_in_silence(
+    monkeypatch: pytest.MonkeyPatch, module: str, most: int, write: Callable[[int], str]
+) -> None:
+    monkeypatch.setattr(f"digest.parse.{module}.MAX_FEEDS", most)
+    assert len(lists.read(write(3).encode()).outlines) == 3
+    with pytest.raises(BadInput, match="has more than"):
+        lists.read(write(4).encode())
+
+
+def test_of_an_element_with_very_many_attributes_the_first_are_read() -> None:
+    """lxml reads them all again for each of them."""
+
+    class Counted(dict[str, str]):
+        reads = 0
+
+        def __getitem__(self, name: str) -> str:
+            self.reads += 1
+            return super().__getitem__(name)
+
+        items = None  # type: ignore[assignment]
+
+    attrib = Counted({f"a{n}": "b" for n in range(100_000)})
+    assert len(dict(pages.attributes(SimpleNamespace(attrib=attrib)))) == attrib.reads == pages.MAX_ATTRIBUTES
+    many = " ".join(f"a{n}='b'" for n in range(pages.MAX_ATTRIBUTES))
+    for early in (True, False):
+        said = [many, "xmlUrl='https://a.example/f'"][:: -1 if early else 1]
+        assert len(lists.read(f"<opml><body><outline {' '.join(said)}/></body></opml>".encode()).outlines) == early
+
+
+@pytest.mark.parametrize("login", ["ada:hunter2@", "hunter2@", "hunter2%40bank.example:@"])
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("atom10.xml", "atom.example"), ("feed11.json", "json.example"), ("podcast.xml", "cast.example")],
+)
+def test_no_link_has_a_login_or_another_name_in_front_of_where_it_leads(name: str, own: str, login: str) -> None:
+    body = (FEEDS / name).read_text().replace("://", f"://{login}")
+    feed = read(body.encode())
+    entries = [[one.url, one.original_url, one.image_url, *(e.url for e in one.enclosures)] for one in feed.entries]
+    addresses = [feed.site_url, feed.new_url, *(url for urls in entries for url in urls)]
+    assert any(own in url for url in addresses) and not [url for url in addresses if "hunter2" in url]
+    assert text.http_url(f"https://{login}x.example/", login=True) == f"https://{login}x.example/"
+
+
 def test_a_title_cannot_turn_or_hide_the_text_around_it() -> None:
     entry = one("<title>a\u202eb\u2066c\u200bd\u0081e&#x202D;f\n\tg</title>")
     assert entry.title == "abcd ef g"
@@ -378,6 +431,7 @@ def test_feedparser_says_the_same_when_it_is_made_quicker() -> None:
 SAME = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 import feedparser
 from digest.parse import sax
 

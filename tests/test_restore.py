@@ -19,6 +19,8 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, Clock, Done
 from mailing import notice, owe, readers, send, tallied
+from mailserver import MailServer, Taken
+from sqlmodel import col, select
 
 from digest import alerts as room
 from digest.config import Config
@@ -27,12 +29,12 @@ from digest.deliver.ledger import Batch, Ledger, Wish
 from digest.deliver.papers import Papers
 from digest.demo.catcher import Catcher
 from digest.errors import FetchError, PutBack
-from digest.models import OutboxState
+from digest.models import OutboxRow, OutboxState
 from digest.store import Database, backups, letters, open_database, outbox, restores
 from digest.store.clock import utc_day
 from digest.store.journal import Journal
 from digest.store.run_tables import RunDay
-from digest.store.witness import Witness, note_left
+from digest.store.witness import Standing, Witness, note_left
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
@@ -406,6 +408,98 @@ def test_of_an_edition_that_went_out_in_part_each_letter_is_known(box, config, c
             assert len(letters.lines(session, in_doubt=True)) == 2
 
 
+@pytest.mark.parametrize("put_off", [False, True])
+@pytest.mark.parametrize("what", ["a letter", "a notice"])
+def test_what_goes_again_from_a_copy_is_the_same_letter_and_its_doubt_stays(
+    box, configure, clock, tmp_path, what, put_off
+):
+    """A server had seen all of it since the copy was made: it did not take it, or nobody heard whether it did."""
+    with MailServer() as server:
+        config = configure(smtp={"url": server.url})
+        owe(box, config, "ada@example.org") if what == "a letter" else notice(box, "ada@example.org")
+        backups.copy_sqlite(Path(config.database), tmp_path / "copy.db")
+        box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+        seen: list[bytes] = []
+
+        def reply(taken: Taken) -> str:
+            seen.append(taken.content)
+            return "451 4.3.0 later" if put_off and len(seen) == 1 else "250 2.0.0 queued"
+
+        server.on_body = reply
+        clock.pass_(minutes=17)
+        send(box, config, clock)
+        box.close()
+        if not put_off:
+            for path in (tmp_path / "witness").glob("*.jsonl"):  # the machine died before
+                told = [json.loads(line) for line in path.read_text().splitlines()]
+                kept = [one for one in told if "sent" not in one and "sent" not in one.get("notices", ())]
+                assert len(kept) == len(told) - 1
+                path.write_text("".join(f"{json.dumps(one)}\n" for one in kept))
+        for _ in range(2):
+            shutil.copy(tmp_path / "copy.db", config.database)
+            with closing(open_database(config.database_url)) as database:
+                go_on(database, Witness(Journal(tmp_path / "witness"), clock=clock), clock)
+                clock.pass_(hours=2)
+                give_an_attempt_back(database, clock)
+                send(database, config, clock)
+                with database.read() as session:
+                    (line,) = letters.lines(session)
+                assert (line.state, line.in_doubt) == (OutboxState.SENT, not put_off)
+    assert len(seen) == 2 and len(set(seen)) == 1
+
+
+def test_what_the_witness_tells_is_worked_in_on_either_database(database, config, clock):
+    """As on a copy, in which nothing had gone out: by the records of a journal."""
+    owe(database, config, *readers(4))
+    for who in ("ada", "bob"):
+        notice(database, f"{who}@example.org")
+    with database.read() as session:
+        by_person = {line.email: line.id for line in letters.lines(session)}
+        key = f"{outbox.due_sources(session, now=clock())[-1].newsletter_id}/1"
+    ada, bob = by_person["ada@example.org"], by_person["bob@example.org"]
+    hashes = [[ada, "a"], [bob, "b"]]
+    marks = {"k": "letters", "at": "", "box": bob, "marked": {key: "1-4"}, "notices": {"marked": hashes}}
+    old, now = MONDAY - timedelta(hours=9), MONDAY + timedelta(minutes=3)
+    first = marks | {"dated": now.isoformat(), "dates": {old.isoformat(): {key: "2", "": f"{bob}"}}, "t": 1}
+    ends = {"k": "letters", "sent": {key: "1"}, "back": {key: "2"}, "notices": {"sent": [[ada, "a"]]}, "t": 2}
+    again = {"k": "letters", "at": "", "box": 1, "marked": {key: "3"}, "dated": now.isoformat(), "t": 3}
+    heard = restores.known([[first, ends, again, {"k": "letters", "sent": {key: "3"}, "t": 4}]], after=0)
+    with database.write() as session:
+        done = restores.accept(session, heard, Standing("older", 0, "x", 4, "x"), restores.Terms({}, clock()))
+    assert [(paper.settled, paper.doubtful) for paper in done.papers] == [(2, 1)]
+    with database.read() as session:
+        rows = session.exec(select(OutboxRow).order_by(col(OutboxRow.id))).all()
+    found = {who: (r.state, r.in_doubt, r.dated_at, r.attempts) for who, r in zip(by_person, rows, strict=True)}
+    sent, owed = OutboxState.SENT, OutboxState.OWED
+    assert found == {
+        "reader0@example.org": (sent, False, now, 1),
+        "reader1@example.org": (owed, False, old, 1),
+        "reader2@example.org": (sent, True, now, 2),
+        "reader3@example.org": (owed, True, now, 1),
+        "ada@example.org": (sent, False, now, 1),
+        "bob@example.org": (owed, True, old, 1),
+    }
+
+
+def go_on(database: Database, witness: Witness, clock: Clock) -> None:
+    database.witness = witness
+    with database.write() as session:
+        standing = witness.standing(session)
+        heard = restores.known([witness.journal.read()], after=standing.tick)
+        restores.accept(session, heard, standing, restores.Terms({}, clock()))
+
+
+def give_an_attempt_back(database: Database, clock: Clock) -> None:
+    """Letters that are due are marked, and no connection comes about."""
+    with database.write() as session:
+        for source in outbox.due_sources(session, now=clock()):
+            wanted = outbox.Wanted(source.edition_id, 9, newsletter_id=source.newsletter_id)
+            lease, lifetime = timedelta(minutes=1), timedelta(days=2)
+            claim = outbox.claim(session, wanted, now=clock(), lease=lease, lifetime=lifetime, hold_doubtful=False)
+            marked = outbox.mark(session, claim.letters, now=clock(), lease=lease)
+            outbox.unmark(session, marked.items(), now=clock())
+
+
 def ledger_of(database: Database, config: Config, clock: Clock) -> Ledger:
     papers = Papers(config, {1: "daily"}, frozenset())
     ledger = Ledger(database, Contents(papers), papers, clock=clock)
@@ -484,11 +578,7 @@ def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, 
     for name in ("before.db", "owed.db"):
         shutil.copy(tmp_path / name, config.database)
         with closing(open_database(config.database_url)) as database:
-            database.witness = Witness(box.witness.journal, clock=clock)
-            with database.write() as session:
-                standing = database.witness.standing(session)
-                heard = restores.known([database.witness.journal.read()], after=standing.tick)
-                restores.accept(session, heard, standing, restores.Terms({}, clock()))
+            go_on(database, Witness(box.witness.journal, clock=clock), clock)
             notice(database, "ada@example.org")
             assert send(database, config, clock).sent == 0
     assert inbox.recipients == ["ada@example.org"]

@@ -33,6 +33,7 @@ from digest.store import (
     newsletters,
     outbox,
     people,
+    refused,
 )
 from digest.store.database import head, open_database, revision
 from digest.store.feed_claims import Among
@@ -431,6 +432,20 @@ def test_a_full_disk_is_told_in_words_and_loses_nothing(tmp_path):
         opened.close()
     finally:
         os.system(f"umount {disk}")
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("postgresql+psycopg://ada:secret@db.example/news", "db.example:5432/news"),
+        ("postgresql+psycopg://db.example:6000/news", "db.example:6000/news"),
+        ("postgresql+psycopg://ada@/news?host=/run/postgresql&port=6000", "/run/postgresql:6000/news"),
+        ("postgresql+psycopg:///news?host=a.example&host=b.example", "a.example,b.example:5432/news"),
+        ("postgresql+psycopg:///news", "news"),
+    ],
+)
+def test_where_a_database_is_can_be_read_however_its_url_says_it(url, where):
+    assert refused.place(sa.make_url(url)) == where
 
 
 def test_a_server_that_does_not_answer_is_told_without_its_password():

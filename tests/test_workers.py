@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import random
 import runpy
 import threading
@@ -393,6 +395,35 @@ def test_a_worker_that_is_too_old_stops_with_a_sentence(shared, config, clock):
         session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StorageError, match="newer digest"):
         go(idle_worker(shared, config, clock, []))
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_database_that_is_gone_for_all_parts_of_a_worker_is_told_in_a_sentence(
+    shared, config, clock, monkeypatch, caplog, stopped
+):
+    from procrastinate import App
+    from procrastinate.exceptions import ConnectorException
+
+    told: list[str] = []
+    worker = engine.Worker(work_of(shared, config, clock), engine.Terms(), warn=told.append, give_up=lambda: None)
+
+    def warn(words: str) -> None:
+        told.append(words)
+        worker.ask_to_stop()
+
+    async def fails(*_: object, **__: object) -> None:
+        if stopped:
+            worker.ask_to_stop()
+            await asyncio.sleep(0)
+        raise ConnectorException("gone")
+
+    monkeypatch.setattr(worker, "_warn", warn)
+    monkeypatch.setattr(worker, "_beat", fails)
+    monkeypatch.setattr(App, "run_worker_async", fails)
+    go(worker)
+    gc.collect()  # which is when asyncio tells of an error that nobody heard
+    assert told == ["the engine stopped, and starts anew in 5 seconds: gone"] or (stopped and not told)
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_a_job_that_does_not_end_is_left_after_the_time_that_was_given(shared, config, clock):

@@ -20,7 +20,7 @@ def address(words: str) -> str:
             break
     if re.fullmatch(r"[^\s/:@]+\.[^\s/:@]+(:\d+)?(/\S*)?", words):
         words = f"https://{words}"
-    return http_url(words)
+    return http_url(words, login=True)
 
 
 def has_scheme(words: str) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from digest import __version__
 from digest.collect import challenge, trouble
-from digest.collect.addresses import host_of, without_login
+from digest.collect.addresses import host_of
 from digest.collect.client import httpx
 from digest.collect.guard import Guard, Resolve, is_this_machine, resolve
 from digest.collect.hosts import Hosts
@@ -115,7 +115,7 @@ class _Asking:
     def follow(self, response: httpx.Response) -> None:
         """Go on where a redirect leads. Raises FetchError."""
         self.jars.setdefault(host_of(self.url), httpx.Cookies()).extract_cookies(response)
-        target, _ = without_login(http_url(response.headers["location"], self.url))
+        target = http_url(response.headers["location"], self.url)
         if not target:
             raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
         if self.form and (response.status_code not in (307, 308) or downgrades(self.url, target)):

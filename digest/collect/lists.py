@@ -162,9 +162,11 @@ class _Waits(NamedTuple):
 def _put(plan: Plan, listed: Listed, base: str, folders: tuple[str, ...], depth: int) -> Iterator[_Waits]:
     room = MAX_FEEDS - len(plan.outlines)
     plan.outlines += [replace(one, folders=(*folders, *one.folders)) for one in listed.outlines[:room]]
+    if len(listed.outlines) > room:
+        plan.left.append(f"{len(listed.outlines) - room:,} feeds: all these lists have more than {MAX_FEEDS:,}")
     plan.left += listed.left
     for include in listed.includes:
-        if url := http_url(include.url, base):
+        if url := http_url(include.url, base, login=True):
             yield _Waits(url, (*folders, *include.folders), base, depth)
         else:
             plan.left.append(f"the list {plain(include.url, limit=100)!r} is not on the web")

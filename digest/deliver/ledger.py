@@ -224,7 +224,8 @@ class Ledger:
         ended: list[tuple[outbox.Claimed, outbox.Outcome | None]]
         ended = [(out[one.letter_id], one) for one in batch.outcomes if one.letter_id in out]
         ended += [(out[letter_id], None) for letter_id, _attempt in batch.given_back if letter_id in out]
-        marked = [letter for letter in batch.marks if letter.id in done.marked]
+        dated = done.dated
+        marked = [letter._replace(dated_at=dated[letter.id]) for letter in batch.marks if letter.id in done.marked]
         told = [letter for letter in (*marked, *(one[0] for one in ended)) if letter.notice_id is not None]
         witness.note_letters(session, marked, ended, outbox.notice_keys(session, [letter.id for letter in told]))
 

@@ -59,7 +59,9 @@ _FORMULA = re.compile(r"'{0,20}[=+@\t\r\n＝＋＠－-]")  # what a spreadsheet 
 
 def _lines(data: bytes) -> list[str]:
     text = characters.decode(data).text.lstrip("\ufeff").replace("\0", "")
-    lines = [line[:MAX_FIELD] for line in islice(io.StringIO(text), MAX_FEEDS)]
+    lines = [line[:MAX_FIELD] for line in islice(io.StringIO(text), MAX_FEEDS + 1)]
+    if len(lines) > MAX_FEEDS:
+        raise BadInput(f"the list has more than {MAX_FEEDS:,} lines", hint="take it in in parts")
     if not any(line.strip() for line in lines):
         raise BadInput("the list is empty", hint="an address a line, OPML, CSV, or newsboat's urls")
     return lines

@@ -13,6 +13,7 @@ from typing import Any
 
 from digest.errors import BadInput
 from digest.parse import characters
+from digest.parse.pages import attributes
 from digest.parse.recipes import Recipe, foreign
 from digest.parse.text import http_url, plain, unescape
 
@@ -146,16 +147,16 @@ def _lines(folder: dict[str, object], level: int) -> Iterable[str]:
 
 def _walk(element: object, folders: tuple[str, ...], found: _Found) -> None:
     for child in element:  # type: ignore[attr-defined]
-        if len(found.outlines) >= MAX_FEEDS:
-            return
         inside = folders
         if _name(child) == "outline":
             # Attribute names in any case: exports say xmlurl, xmlUrl and XMLURL.
-            says = {str(key).lower(): str(value)[:MAX_FIELD] for key, value in child.attrib.items()}
+            says = {key.lower(): value[:MAX_FIELD] for key, value in attributes(child)}
             title = plain(says.get("title") or says.get("text") or "")
             kind, url = says.get("type", "").lower(), (says.get("xmlurl") or "").strip()
             if not url and kind in ("rss", "atom", "feed"):
                 url = (says.get("url") or "").strip()
+            if url and len(found.outlines) == MAX_FEEDS:
+                raise BadInput(f"the list has more than {MAX_FEEDS:,} feeds", hint="take it in in parts")
             if url:
                 found.outlines.append(_outline(child, url, title, says, folders))
             elif include := _included(child, says):
@@ -201,9 +202,7 @@ _UNREAD = {
 
 def _of_others(element: Any) -> dict[str, str]:
     """The attributes of an outline that are not OPML's own, whether their prefix is declared or not."""
-    named = (
-        (re.split("[}:]", str(key))[-1].lower(), str(value)) for key, value in element.attrib.items() if ":" in key
-    )
+    named = ((re.split("[}:]", key)[-1].lower(), value) for key, value in attributes(element) if ":" in key)
     return {name: value[:MAX_FIELD] for name, value in named}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -35,6 +35,7 @@ _COMMENTS = re.compile(r"comment|kommentar|comentario|commentaire", re.I)
 # Where a site keeps its feed when it does not say so: the usual generators' places.
 COMMON_PATHS = ("feed", "feed.xml", "rss.xml", "atom.xml", "index.xml", "rss", "feed.json", "feeds/posts/default")
 MAX_CANDIDATES = 50
+MAX_ATTRIBUTES = 200  # of one element
 MAX_PAGE = 1_000_000  # bytes that are looked through
 MAX_HEADER = 20_000  # characters of a Link field
 MAX_REFRESH = 10  # seconds until a page sends its visitors on; one that does it later is a page
@@ -57,6 +58,15 @@ class Candidate:
     type: str = ""
 
 
+def attributes(element: Any) -> Iterator[tuple[str, str]]:
+    """Names as they are written and values of an element's attributes, so many of them.
+
+    lxml goes through all of them again for each value, so that those of 100,000 would take minutes.
+    """
+    for name in islice(element.attrib, MAX_ATTRIBUTES):
+        yield str(name), str(element.attrib[name])
+
+
 def feed_links(page: bytes, *, url: str, content_type: str = "", link: str = "") -> list[Candidate]:
     """The feeds that a web page declares, else those it links to; feeds of comments come last.
 
@@ -67,7 +77,7 @@ def feed_links(page: bytes, *, url: str, content_type: str = "", link: str = "")
     root = tree(page, content_type)
     if root is not None:
         start = base(root, url)
-        said = ({str(k).lower(): str(v) for k, v in e.attrib.items()} for e in root.iter("link"))
+        said = ({k.lower(): v for k, v in attributes(e)} for e in root.iter("link"))
         declared += [c for says in said if (c := _declared(says, start))]
         linked = [c for e in root.iter("a") if (c := _linked(str(e.get("href") or ""), e, start))]
     found: dict[str, Candidate] = {}
@@ -109,7 +119,7 @@ def refreshed(page: bytes, *, url: str, content_type: str = "") -> str:
     if root is None:
         return ""
     for element in root.iter("meta"):
-        says = {str(k).lower(): str(v) for k, v in element.attrib.items()}
+        says = {k.lower(): v for k, v in attributes(element)}
         match = _REFRESH.match(says.get("content", "")[:MAX_URL])
         if says.get("http-equiv", "").strip().lower() == "refresh" and match and int(match[1]) <= MAX_REFRESH:
             return http_url(match[2].strip().strip("\"'").strip(), base(root, url))

@@ -124,8 +124,12 @@ def deeper(markup: str, limit: int) -> bool:
     return False
 
 
-def http_url(value: str, base: str = "") -> str:
-    """An absolute http(s) address on one line, or "" where there is none in `value`."""
+def http_url(value: str, base: str = "", *, login: bool = False) -> str:
+    """An absolute http(s) address on one line, or "" where there is none in `value`.
+
+    Without the user and password in it, unless `login` is wanted: of a link they are a secret, or the name of another
+    site in front of where it leads (RFC 3986 §7.6).
+    """
     if len(value) <= MAX_URL and _SIMPLE_URL(value):
         return value
     value = _CONTROL.sub("", _UNSEEN.sub("", value[: 2 * MAX_URL].strip())).strip()
@@ -138,7 +142,8 @@ def http_url(value: str, base: str = "") -> str:
         return ""
     if parts.scheme not in ("http", "https") or not host or port == 0 or re.search(r"[\s<>\"'\\^`{|}]", host):
         return ""
-    netloc = parts.netloc.replace(" ", "")
+    user, at, place = parts.netloc.replace(" ", "").rpartition("@")
+    netloc = f"{user}{at}{place}" if login else place
     # What would end an attribute or a header is written in its percent form; what is in that form already stays.
     safe = "%/:;=@!$&'()*+,?~-._[]#"
     return urlunsplit(

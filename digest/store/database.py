@@ -119,7 +119,7 @@ class Database:
         url = self.engine.url
         if url.drivername.startswith("sqlite"):
             return f"the database {url.database}"
-        return f"the database {url.host}:{url.port or 5432}/{url.database}"
+        return f"the database {refused.place(url)}"
 
     @contextmanager
     def read(self) -> Iterator[Session]:

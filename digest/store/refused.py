@@ -51,6 +51,17 @@ def undecided(error: sa.exc.DBAPIError) -> bool:
     return not any(sign in str(error.orig) for sign in ("locked", "disk is full", "readonly"))
 
 
+def place(url: sa.engine.URL) -> str:
+    """Where a PostgreSQL is, without who logs in: also by a socket, or as options of the URL, as libpq takes them."""
+
+    def option(name: str) -> str:
+        said = url.query.get(name, "")
+        return said if isinstance(said, str) else ",".join(said)
+
+    host, port = url.host or option("host"), url.port or option("port") or 5432
+    return f"{host}:{port}/{url.database}" if host else f"{url.database}"
+
+
 def in_words(error: sa.exc.DBAPIError | OverflowError, url: sa.engine.URL) -> UserError | None:
     """What a database's refusal means for the operator, or None where it is our own mistake."""
     if isinstance(error, OverflowError):
@@ -59,7 +70,7 @@ def in_words(error: sa.exc.DBAPIError | OverflowError, url: sa.engine.URL) -> Us
     if url.drivername.startswith("sqlite"):
         known = next((words for sign, words in _SQLITE.items() if sign in said), None)
         return StorageError(f"the database {url.database} {known[0]}", hint=known[1]) if known else None
-    where = f"{url.host}:{url.port or 5432}/{url.database}"
+    where = place(url)
     state = getattr(error.orig, "sqlstate", None)
     if state in ("40P01", "40001"):
         return TryAgain(

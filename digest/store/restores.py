@@ -6,8 +6,8 @@ was composed since is gone, but its number, its slot and how far its readers hav
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -54,15 +54,17 @@ class Rest(StrEnum):
 
 @dataclass
 class _Issue:
-    """What the witness knows of one edition since the copy was made."""
+    """What the witness knows of the letters of one edition since the copy was made, by subscription; or of notices."""
 
     key: str
     number: int
     composed: Record | None = None
-    had: set[int] = field(default_factory=set)  # subscriptions
+    had: set[int] = field(default_factory=set)
     out: set[int] = field(default_factory=set)  # marked, and no end was heard of
     doubted: set[int] = field(default_factory=set)
     back: set[int] = field(default_factory=set)  # marked, and surely not sent
+    marks: Counter[int] = field(default_factory=Counter)  # how often they were
+    dates: dict[int, str] = field(default_factory=dict)  # the Date that each had at the last of these
 
     @property
     def doubtful(self) -> set[int]:
@@ -78,6 +80,7 @@ class _Issue:
                 self.doubted.add(id_)  # its sender died, and it was taken up again
             self.out.add(id_)
             self.back.discard(id_)
+            self.marks[id_] += 1
 
     def sent(self, ids: Iterable[int]) -> None:
         for id_ in ids:
@@ -134,10 +137,19 @@ class Known:
             for key, text in record.get(what, {}).items():
                 ids = list(numbers_of(text))
                 self.subscription = max(self.subscription, max(ids, default=0))
-                getattr(self.issue(key), do)(ids)
+                self._hear_some(self.issue(key), do, ids, record)
             told = record.get("notices", {}).get(what, ())
             self.notice_marks |= dict(told)
-            getattr(self.notices, do)([id_ for id_, _mark in told])
+            self._hear_some(self.notices, do, [id_ for id_, _mark in told], record)
+        for date, theirs in record.get("dates", {}).items():  # other than that of the record
+            for key, text in theirs.items():
+                (self.issue(key) if key else self.notices).dates.update((id_, date) for id_ in numbers_of(text))
+
+    @staticmethod
+    def _hear_some(issue: _Issue, do: str, ids: Sequence[int], record: Record) -> None:
+        getattr(issue, do)(ids)
+        if do == "marked" and "dated" in record:  # which releases before did not tell
+            issue.dates.update((id_, record["dated"]) for id_ in ids)
 
 
 def known(journals: Iterable[Iterable[Record]], *, after: int) -> Known:
@@ -268,18 +280,10 @@ def _settle(session: Session, edition: Edition, issue: _Issue, terms: Terms, don
     """An edition that is in the copy: its letters that went out since are settled, the others stay owed."""
     rest, box, whole = terms.of(done.newsletter), _BOX.c, not edition.laying_out
     tallies.reopen(session, editions=[edition.id or 0])
-    unsettled = (box.edition_id == edition.id, box.settled_at.is_(None) | (box.state == OutboxState.HELD))
-    sent = {"state": OutboxState.SENT, "settled_at": terms.now, "code": 250, "reply": SENT, "in_doubt": False}
-    done.settled += _update(session, unsettled, issue.had, sent)
-    doubt: dict[str, Any] = {"in_doubt": True, "reply": IN_DOUBT}
-    if rest is Rest.RESEND:
-        doubt |= {"state": OutboxState.OWED, "due_at": terms.now}
-    else:
-        doubt |= {"state": OutboxState.HELD, "settled_at": terms.now}
-    done.doubtful += _update(session, unsettled, issue.doubtful, doubt)
-    back = issue.back - issue.had - issue.doubtful
-    again = {"state": OutboxState.OWED, "due_at": terms.now}
-    _update(session, (*unsettled, box.state != OutboxState.HELD), back, again)
+    settled, doubtful = _end_letters(
+        session, box.edition_id == edition.id, box.subscription_id, issue, rest, now=terms.now
+    )
+    done.settled, done.doubtful = done.settled + settled, done.doubtful + doubtful
     if rest is Rest.DROP and issue.went_out:
         drop = {
             "state": OutboxState.DROPPED,
@@ -297,12 +301,49 @@ def _settle(session: Session, edition: Edition, issue: _Issue, terms: Terms, don
     _move(session, have, upto=edition.upto_seq, offered={}, at=edition.composed_at, only_new=whole)
 
 
-def _update(session: Session, where: Iterable[Any], ids: Iterable[int], values: Mapping[str, Any]) -> int:
-    number = 0
-    for some in batched(sorted(ids)):
-        statement = sa.update(_BOX).where(*where, _BOX.c.subscription_id.in_(some)).values(**values)
-        number += session.execute(statement, execution_options=_NO_SYNC).rowcount  # type: ignore[attr-defined]
-    return number
+def _end_letters(
+    session: Session,
+    whose: sa.ColumnElement[bool],
+    number: sa.ColumnElement[Any],
+    issue: _Issue,
+    rest: Rest,
+    *,
+    now: datetime,
+) -> tuple[int, int]:
+    """What became of letters that the copy has, by their `number` there: how many are settled, and in doubt.
+
+    Each that was shown to a server since has the Date that it had then, so that it is the same letter if it goes again.
+    """
+    box = _BOX.c
+
+    def update(where: Iterable[Any], ids: Iterable[int], **values: Any) -> int:
+        changed = 0
+        for some in batched(sorted(ids)):
+            statement = sa.update(_BOX).where(whose, *where, number.in_(some)).values(**values)
+            changed += session.execute(statement, execution_options=_NO_SYNC).rowcount  # type: ignore[attr-defined]
+        return changed
+
+    shown: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for id_, date in issue.dates.items():
+        shown[date, issue.marks[id_]].append(id_)
+    for (date, times), ids in shown.items():
+        # No attempt of these has the number of one that somebody may still settle, who does not know of the copy.
+        update((), ids, dated_at=datetime.fromisoformat(date), attempts=box.attempts + times)
+    # What the copy shows as sent it knew itself; another end was undone by hand, if the letter was marked since.
+    unsent, under_way = box.state != OutboxState.SENT, box.state == OutboxState.SENDING
+    sent = {"state": OutboxState.SENT, "settled_at": now, "code": 250, "reply": SENT}
+    again = issue.had & issue.marks.keys()  # of these, one that was under way in the copy may have been had before
+    settled = update((unsent,), issue.had & issue.doubted, **sent, in_doubt=True)
+    settled += update((unsent,), again - issue.doubted, **sent, in_doubt=sa.or_(box.in_doubt, under_way))
+    settled += update((unsent,), issue.had - again - issue.doubted, **sent)
+    if rest is Rest.RESEND:
+        then: dict[str, Any] = {"state": OutboxState.OWED, "due_at": now, "settled_at": None}
+    else:
+        then = {"state": OutboxState.HELD, "settled_at": now}
+    doubtful = update((unsent,), issue.doubtful, **then, in_doubt=True, reply=IN_DOUBT)
+    back = issue.back - issue.had - issue.doubtful
+    update((box.settled_at.is_(None),), back, state=OutboxState.OWED, due_at=now)
+    return settled, doubtful
 
 
 def _pass_by(session: Session, row: Newsletter, issue: _Issue, terms: Terms, done: Paper) -> None:
@@ -379,14 +420,9 @@ def _missing(session: Session, ids: Collection[int]) -> int:
 
 def _notices(session: Session, heard: Known, terms: Terms) -> None:
     """Notices that went out are settled, and are not owed again under the same key."""
-    gone = heard.notices.had | (heard.notices.doubtful if terms.of("") is not Rest.RESEND else set())
-    for some in batched(sorted(gone)):
-        session.execute(
-            sa.update(_BOX)
-            .where(_BOX.c.id.in_(some), _BOX.c.notice_id.is_not(None), _BOX.c.settled_at.is_(None))
-            .values(state=OutboxState.SENT, settled_at=terms.now, code=250, reply=SENT),
-            execution_options=_NO_SYNC,
-        )
+    said, rest, now = heard.notices, terms.of(""), terms.now
+    _end_letters(session, _BOX.c.notice_id.is_not(None), _BOX.c.id, said, rest, now=now)
+    for some in batched(sorted(said.had | (said.doubtful if rest is not Rest.RESEND else set()))):
         rows = [{"newsletter_id": 0, "mark": heard.notice_marks[id_], "seq": 1} for id_ in some]
         session.connection().execute(insert_into(session, WitnessedEntry).on_conflict_do_nothing(), rows)
 

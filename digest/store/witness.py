@@ -387,7 +387,7 @@ def note_letters(
     ended: Sequence[tuple[Claimed, Outcome | None]],
     notices: Mapping[int, str],
 ) -> None:
-    """That letters are about to go out, and what became of others; None: nothing of them went out.
+    """That letters are about to go out, with the Date that each has, and what became of others; None: nothing went out.
 
     Of an end in doubt nothing is said: so it stays.
     """
@@ -396,22 +396,18 @@ def note_letters(
         return
     notes.guarded = True
     record: Record = {"k": "letters"}
-    found: dict[str, dict[str, list[int]]] = {}
-    box = [letter.id for letter in marked]
+    found: dict[str, dict[str, str]] = {}
     said: dict[str, list[Any]] = {}
 
     def add(what: str, letters: Iterable[Claimed]) -> None:
-        numbers: dict[int, list[int]] = {}
-        for letter in letters:
-            if letter.edition_id is None:
-                said.setdefault(what, []).append([letter.id, notice_mark(notices.get(letter.id, ""))])
-            elif letter.subscription_id is not None:
-                numbers.setdefault(letter.edition_id, []).append(letter.subscription_id)
-        for edition_id, listed in numbers.items():
-            key = notes.witness.key_of(session, edition_id)
+        told = [letter for letter in letters if letter.edition_id is None]
+        if told:
+            said[what] = [[letter.id, notice_mark(notices.get(letter.id, ""))] for letter in told]
+        theirs = _by_edition(notes.witness, session, letters)
+        for key, (edition_id, listed) in theirs.items():
             if not notes.witness.knows(key) and all(one.get("key") != key for one in notes.records):
                 notes.records.append(_edition_record(session, edition_id))
-            found.setdefault(what, {})[key] = listed
+            found.setdefault(what, {})[key] = ranges(listed)
 
     ends: dict[str, list[Claimed]] = {}
     for letter, outcome in ended:
@@ -421,14 +417,40 @@ def note_letters(
     add("marked", marked)
     for what, letters in ends.items():
         add(what, letters)
-    for what, editions in found.items():
-        record[what] = {key: ranges(numbers) for key, numbers in editions.items()}
+    record |= found
     if marked:
-        record |= {"at": notes.witness.clock().isoformat(timespec="seconds"), "box": max(box)}
+        box = max(letter.id for letter in marked)
+        record |= {"at": notes.witness.clock().isoformat(timespec="seconds"), "box": box}
+        record |= _dates(notes.witness, session, marked)
         record.setdefault("marked", {})
     if said:
         record["notices"] = said
     notes.records.append(record)
+
+
+def _by_edition(witness: Witness, session: Session, letters: Iterable[Claimed]) -> dict[str, tuple[int, list[int]]]:
+    """Letters of editions by what lasts: {key: (edition, subscriptions)}."""
+    found: dict[int, list[int]] = {}
+    for letter in letters:
+        if letter.edition_id is not None and letter.subscription_id is not None:
+            found.setdefault(letter.edition_id, []).append(letter.subscription_id)
+    return {witness.key_of(session, edition_id): (edition_id, listed) for edition_id, listed in found.items()}
+
+
+def _dates(witness: Witness, session: Session, marked: Sequence[Claimed]) -> Record:
+    """The Date of most of these letters, which is that of now, and of the others; by "" notices, by their numbers."""
+    by_date: dict[str, list[Claimed]] = {}
+    for letter in marked:
+        assert letter.dated_at is not None
+        by_date.setdefault(letter.dated_at.isoformat(timespec="seconds"), []).append(letter)
+    most = max(by_date, key=lambda date: len(by_date[date]))
+    others: dict[str, dict[str, str]] = {}
+    for date, letters in by_date.items():
+        if date != most:
+            theirs = _by_edition(witness, session, letters)
+            others[date] = {key: ranges(listed) for key, (_, listed) in theirs.items()}
+            others[date] |= {"": told} if (told := ranges(one.id for one in letters if one.edition_id is None)) else {}
+    return {"dated": most} | ({"dates": others} if others else {})
 
 
 def note_left(session: Session, what: str, **who: Any) -> None:

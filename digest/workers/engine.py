@@ -162,7 +162,8 @@ class Worker:
             finally:
                 for task in (asked, beating, *engines):
                     task.cancel()
-                await asyncio.gather(*engines, beating, return_exceptions=True)
+                # All of them are heard, or asyncio tells of what they met with a traceback.
+                await asyncio.gather(done, *engines, beating, return_exceptions=True)
 
     def _engines(self) -> list[tuple[list[str], int]]:
         """Which queues are taken from by how many at a time: one pass of delivery keeps a processor busy."""

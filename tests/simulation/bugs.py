@@ -393,8 +393,22 @@ BUGS = (
     Bug(
         "what went out of an edition that the copy has stays owed",
         "store/restores.py",
-        "    done.settled += _update(session, unsettled, issue.had, sent)\n",
+        "    settled += update((unsent,), again - issue.doubted, **sent, in_doubt=sa.or_(box.in_doubt, under_way))\n",
         "",
+        ("restores",),
+    ),
+    Bug(
+        "a letter that a copy does not know as shown is dated anew",
+        "store/restores.py",
+        "dated_at=datetime.fromisoformat(date), attempts",
+        "attempts",
+        ("restores",),
+    ),
+    Bug(
+        "of a notice the witness knows nothing",
+        "store/restores.py",
+        "    _end_letters(session, _BOX.c.notice_id",
+        "    0 and _end_letters(session, _BOX.c.notice_id",
         ("restores",),
     ),
     Bug(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .mail import Move, Rule, say
@@ -664,6 +664,14 @@ def _restores(plan: Plan, rng: random.Random) -> None:
         plan.deeds.append(Deed(what, plan.shape.emails[0], "paper0", at=rng.uniform(0, span * 0.8)))
     if rng.random() < 0.3:
         plan.fates.append(Rule("RCPT", say("450 4.7.1 greylisted"), frozenset(_some(rng, plan.shape, 2)), grey=600))
+    if rng.random() < 0.4:  # what a server has seen whole, and did not take
+        some = frozenset([*_some(rng, plan.shape, 3), "beta.example"])
+        plan.fates.append(Rule("BODY", say("451 4.7.1 greylisted"), some, grey=600))
+    if rng.random() < 0.4:  # of the first run, which dies at it
+        plan.shape = replace(plan.shape, notices=rng.choice([1, 3]))
+        plan.deeds.append(Deed("copy", number=9, at=0.0))
+        plan.starts[0].faults = [Fault(rng.choice(["kill before", "kill after"]), first=rng.randint(1, 5))]
+        plan.starts[1].put_back = 9
 
 
 def _shared(plan: Plan, rng: random.Random) -> None:
