@@ -52,6 +52,8 @@ def invented(table: sa.Table, number: int) -> dict[str, Any]:
             row[name] = _values(what, f"{table.name}.{name}", number)
     if table.name == "outbox":
         row |= dict.fromkeys(("notice_id",) if number % 2 else ("edition_id", "variant_id"))
+    if row.get("laying_out") and row["state"] == "open":
+        row["laying_out"] = False
     if table.name == "installation":
         row |= {"id": "0b9f5c1e-7d0a-4a53-9f0e-4f7f3c2a1d00", "tick": 7, "witnesses": "{}"}
     return row
