@@ -666,7 +666,7 @@ def test_damage_and_rows_that_belong_to_nothing_have_codes_of_their_own(digest, 
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] + b"\xff" * 4096 + content[len(content) // 2 + 4096 :])
     done = digest("db", "check")
-    assert done.returncode == 74 and "damaged" in done.stdout, done
+    assert done.returncode == 74 and "damaged" in done.stdout + done.stderr, done
     path.write_text("Dear diary, " * 1000)
     done = digest("db", "check")
     assert done.returncode == 74 and "is not a database" in done.stdout + done.stderr, done

@@ -258,9 +258,9 @@ BUGS = (
     Bug(
         "the reply to DATA is taken for the one to the body",
         "deliver/smtp.py",
-        "        self._expected.append((Step.BODY, attempt))\n        following",
-        "        self._handler.answered(self, attempt, Verdict.OK, Reply(250, '', ''), Step.BODY)\n"
-        "        self._expected.append((Step.BODY, attempt))\n        following",
+        "        self._expected.append((BODY, attempt))\n        following",
+        "        self._handler.answered(self, attempt, OK, Reply(250, '', ''), BODY)\n"
+        "        self._expected.append((BODY, attempt))\n        following",
         ("kills", "relays", "variants"),
     ),
     Bug(
