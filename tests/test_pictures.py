@@ -546,7 +546,7 @@ def test_a_mail_that_brings_pictures_along_has_500_kb_at_most(tmp_path):
         page, rendered = showing.rendered(page, render, "all", attached=True)
         names = set(showing.named(rendered.html, page))
         shots = (shot for s in page.stories for shot in (s.picture.hero, s.picture.thumb, s.picture.small) if shot)
-            sizes = {shot.name: shot.bytes for shot in shots}
+        sizes = {shot.name: shot.bytes for shot in shots}
         attached = [Attached(name, bytes(sizes[name])) for name in names]
         letter = Template(rendered, Sender("a@example.org", MONDAY), attached=attached).fill(
             Recipient("b@example.org", "B", dict.fromkeys(Marker, "https://news.example/" + "x" * 150)),
