@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -226,19 +225,6 @@ def test_a_commit_costs_few_statements_however_many_letters_it_has(database, sca
     assert marked <= 3 * (len(READERS) // 4), statements  # settled, marked and claimed, some at a time
     assert statements["SELECT variant.id, variant.subject,"] <= 4, statements
     assert statements.total() <= 12 * statements["BEGIN IMMEDIATE"], statements
-
-
-def test_what_is_there_before_the_first_letter_is_not_looked_through_for_garbage(database, scattered, inbox, clock):
-    frozen: list[int] = []
-    sa.event.listen(database.engine, "before_cursor_execute", lambda *_: frozen.append(gc.get_freeze_count()))
-    gc.unfreeze()  # as the tests are themselves
-    try:
-        assert send(database, scattered, clock).sent == len(READERS)
-        assert max(frozen) > 10_000 and gc.get_freeze_count() == 0
-    finally:
-        gc.freeze()
-    assert send(database, scattered, clock).sent == 0
-    assert gc.get_freeze_count()
 
 
 def test_heads_made_once_have_their_own_mails_subject_and_boundary():

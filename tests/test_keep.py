@@ -860,6 +860,30 @@ def test_what_is_let_go_of_leaves_pages_free_and_all_else_as_it_was(database, co
 # ---------------------------------------------------------------- many letters
 
 
+@on_sqlite
+def test_a_reader_is_told_of_rolls_although_an_older_edition_is_not_in_one_yet(database, config, monkeypatch):
+    """It is kept as long as a letter of it is held."""
+    sent(database, config, number=9)
+    with database.write() as session:
+        held = col(OutboxRow.edition_id) == 3, col(OutboxRow.subscription_id) == 2
+        session.execute(sa.update(OutboxRow).where(*held).values(state=OutboxState.HELD))
+        whole = finding.letters(session, 1)
+    lived(database)
+    prune(database)
+    with database.read() as session:
+        assert rows(session, LetterRoll) == 5
+        assert finding.letters(session, 1) == whole
+        for looked in (1, 2, 400):
+            monkeypatch.setattr(rolls, "LOOKED", looked)
+            for limit in range(1, 10):
+                found, older = finding.letters(session, 1, limit=limit)
+                while older is not None:
+                    more, older = finding.letters(session, 1, before=older, limit=limit)
+                    assert len(more) <= limit
+                    found = found + more
+                assert found == whole.found, (looked, limit)
+
+
 def test_a_large_edition_is_looked_through_once_and_not_at_each_step(database, config, monkeypatch):
     sent(database, config, *readers(40), number=5)
     lived(database)
@@ -874,6 +898,9 @@ def test_a_large_edition_is_looked_through_once_and_not_at_each_step(database, c
     note(lambda _connection, _cursor, statement, *_more: asked.update(["max(outbox.settled_at)" in statement]))
     assert prune(database, keeping.Terms({Kind.MAILS: 60, Kind.LETTERS: 60}, rows=7)).rows["letters"] == 80
     assert counted == {1: 1, 2: 1} and asked[True] <= 2 * 2
+    # Nor is one whose letters are all in rolls: these are read whole for it, and there are years of them.
+    assert not prune(database, keeping.Terms({Kind.LETTERS: 60}, rows=7)).rows["letters"]
+    assert counted == {1: 1, 2: 1}
 
 
 def test_letters_that_lie_far_apart_are_rolled_and_found_too(database, config, monkeypatch):

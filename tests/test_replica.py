@@ -217,6 +217,25 @@ def test_a_copy_is_behind_since_there_is_something_that_it_has_not_replayed(serv
     assert servers.after(EVERY, 400, 400) == Standing(0.0)
 
 
+def test_what_was_written_while_the_database_answered_a_copy_is_not_believed_to_have(servers, monkeypatch):
+    def slowly(_: object, query: str) -> replica._Point:
+        servers.now += 20 * (query is replica._PRIMARY)
+        return servers._point(_, query)
+
+    assert servers.replica.look() == Standing(0.0)
+    monkeypatch.setattr(replica, "_point", slowly)
+    assert servers.after(EVERY, 100, 100) == Standing(0.0)
+    assert servers.after(EVERY, 200, 100) == Standing(2 * 20 + EVERY)
+
+
+def test_a_copy_that_stays_behind_for_days_costs_no_more_memory(servers, monkeypatch):
+    for step in range(1, 3 * replica._MARKS):
+        servers.after(EVERY, 100 + step, 50)
+    assert len(servers.replica._marks) == replica._MARKS
+    # It may count as later than it is, and never as earlier.
+    assert servers.after(EVERY, 10**6, 100 + 3 * replica._MARKS - 2).behind == 2 * EVERY
+
+
 def test_of_one_that_never_was_seen_to_catch_up_the_age_of_what_it_has_is_believed(servers):
     servers.copy = (50, 3600.0, "0038", "a")
     assert servers.replica.look().behind == 3600

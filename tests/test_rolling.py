@@ -9,14 +9,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import pytest
+import sqlalchemy as sa
 from mailserver import MailServer, Taken
 
-from digest.store.database import head
+from digest.store import open_database
+from digest.store.database import alembic_settings, head
 
 ROOT = Path(__file__).parent.parent
 LETTERS, BEFORE, PER_SECOND = (
@@ -128,3 +132,34 @@ def test_letters_go_on_while_the_tables_are_upgraded_and_old_workers_end_with_a_
     assert "Traceback" not in said + (tmp_path / "new.log").read_text()
     found = bench["verdict"](postgres_url, Came(server), emails)
     assert found == dict.fromkeys(("missing", "unexpected", "duplicates", "unflagged", "not_settled_as_sent"), 0)
+
+
+@pytest.mark.long
+def test_an_upgrade_and_who_sends_meanwhile_do_not_wait_for_each_other(postgres_url):
+    """A statement takes its tables one by one, and holds those it has while it waits for one that is rewritten."""
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        alembic.command.upgrade(alembic_settings(connection), "0038")
+
+    def waits() -> int:
+        with engine.connect() as connection:
+            here = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'outbox'::regclass"
+            return int(connection.exec_driver_sql(here).scalar() or 0)
+
+    def ask() -> None:
+        with engine.connect() as connection:
+            owed = "SELECT 1 FROM outbox WHERE edition_id = edition.id"
+            connection.exec_driver_sql(f"SELECT id FROM edition WHERE EXISTS ({owed})").all()
+
+    with ThreadPoolExecutor() as threads, engine.connect() as reader:
+        reader.exec_driver_sql("SELECT id FROM outbox").all()
+        upgrade = threads.submit(lambda: open_database(postgres_url).close())
+        until(waits)
+        sender = threads.submit(ask)
+        until(lambda: waits() > 1 or sender.done())
+        reader.rollback()
+        sender.result(60)
+        upgrade.result(60)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == head()
+    engine.dispose()

@@ -30,6 +30,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from digest import sign
+from digest.cli.serve import _stoppable
 from digest.errors import ConfigError, StorageError
 from digest.store import newsletters, open_database
 from digest.web import application, courier
@@ -315,6 +316,30 @@ def test_who_is_told_to_stop_serves_on_while_a_load_balancer_sees_that_it_does(p
         assert reached(f"http://127.0.0.1:{port}/health").status_code == 200
         code, _ = stopped(process)  # said twice: at once
     assert code == 0
+
+
+def test_who_was_told_to_stop_ends_by_itself_and_is_not_told_once_more_by_its_own_clock():
+    stops, now = threading.Event(), [0.0]
+    server = _stoppable(30, stops, timer=lambda: now[0])(uvicorn.Config("nowhere:app"))
+    ticks = []
+    for said, at in [
+        (None, 5.0),
+        (signal.SIGINT, 5.0),
+        (None, 34.9),
+        (None, 35.0),
+        (signal.SIGINT, 36.0),
+        (None, 99.0),
+    ]:
+        now[0] = at
+        if said:
+            server.handle_exit(said, None)
+        ticks.append((stops.is_set(), asyncio.run(server.on_tick(1)), server.force_exit))
+    assert ticks == [(False, False, False), *2 * [(True, False, False)], (True, True, False), *2 * [(True, True, True)]]
+    early = _stoppable(30, threading.Event(), timer=lambda: now[0])(uvicorn.Config("nowhere:app"))
+    for _ in range(2):
+        early.handle_exit(signal.SIGINT, None)
+    now[0] += 31
+    assert asyncio.run(early.on_tick(1)) and not early.force_exit
 
 
 def test_an_address_that_is_taken_is_told_in_one_sentence(place):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import math
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,19 +155,25 @@ def _couriers(record: Record, database: Database, config: Config) -> tuple[Couri
     return Courier(send), Courier(tell, what="webhooks were not told what happened")
 
 
-def _stoppable(drain: float, stops: threading.Event) -> type[uvicorn.Server]:
+def _stoppable(
+    drain: float, stops: threading.Event, *, timer: Callable[[], float] = time.monotonic
+) -> type[uvicorn.Server]:
     """uvicorn's server; once told to stop it goes on for a while, in which a load balancer sees it by `stops`."""
     import uvicorn
 
     class Server(uvicorn.Server):
+        _ends = math.inf
+
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if stops.is_set() or not drain:  # who says it twice means it
                 super().handle_exit(sig, frame)
                 return
             stops.set()
-            ending = threading.Timer(drain, super().handle_exit, (sig, None))
-            ending.daemon = True
-            ending.start()
+            self._ends = timer() + drain
+
+        async def on_tick(self, counter: int) -> bool:
+            self.should_exit = self.should_exit or timer() >= self._ends
+            return await super().on_tick(counter)
 
     return Server
 

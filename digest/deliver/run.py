@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -145,8 +143,7 @@ def _hand_over(
     refused: list[int] = []
     stopped: dict[int | None, str] = {}
     if sent:
-        with _left_alone_by_collector():
-            refused, stopped = event_loop.run(lambda: _send(ledger, relays, report, sent, telling))
+        refused, stopped = event_loop.run(lambda: _send(ledger, relays, report, sent, telling))
     if len(sent) < len(due) and not report.interrupted and not report.full:
         from digest.deliver.maildir import Maildir
 
@@ -156,22 +153,6 @@ def _hand_over(
             report.stopped = report.stopped or str(error)
             stopped |= {number: str(error) for number in due if number not in sent}
     return refused, stopped
-
-
-@contextmanager
-def _left_alone_by_collector() -> Iterator[None]:
-    """What is there by now stays: Python need not look through it for garbage again and again, while letters go out.
-
-    Where somebody said so before, it is theirs to end.
-    """
-    if gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 async def _send(

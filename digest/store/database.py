@@ -27,7 +27,7 @@ from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable
-from digest.store import refused
+from digest.store import locks, refused
 from digest.store.rehearsal import overlaid
 from digest.store.waking import defer_wakes
 from digest.store.witness import Witness, moved
@@ -498,6 +498,7 @@ def _migrate(database: Database) -> None:
         connection = session.connection()
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+            locks.take_all(connection)
         try:
             command.upgrade(alembic_settings(connection), "head")
         except sa.exc.DBAPIError as error:

@@ -149,19 +149,21 @@ def letters(session: Session, subscription_id: int, *, before: int | None = None
     if before is not None:
         query = query.where(col(Edition.number) < before)
     found = [Letter(*row) for row in session.execute(query)]
-    # Older ones are in rolls. Of these so many are looked through at a time: then who asks goes on from there.
-    older = found[-1].number if found else before
-    ended = False
-    if len(found) <= limit:
-        ended = True
-        for number, past in rolls.latest(session, subscription_id, before=older):
-            older, ended = number, False
-            found += [_of_roll(session, one) for one in past if one.state is OutboxState.SENT]
-            if len(found) > limit:
-                break
+    # Others are in rolls: older ones, or younger than one that stays out of them since a letter of its edition is held.
+    # So many rolls are looked through at a time: then who asks goes on from there.
+    since = found[limit].number if len(found) > limit else None
+    older = None
+    for number, past in rolls.latest(session, subscription_id, before=before, since=since):
+        older = number
+        found += [_of_roll(session, one) for one in past if one.state is OutboxState.SENT]
+        if sum(one.number >= number for one in found) > limit:
+            break
+    if older is not None and not _rolls_between(session, subscription_id, since, older):
+        older = None
+    found = sorted((one for one in found if one.number >= (older or 0)), key=lambda one: one.number, reverse=True)
     if len(found) > limit:
         return Letters(found[:limit], found[limit - 1].number)
-    return Letters(found, None if ended or not _rolls_before(session, subscription_id, older) else older)
+    return Letters(found, older)
 
 
 def _of_roll(session: Session, past: rolls.Past) -> Letter:
@@ -169,8 +171,8 @@ def _of_roll(session: Session, past: rolls.Past) -> Letter:
     return Letter(past.number, past.composed_at, past.subject, key)
 
 
-def _rolls_before(session: Session, subscription_id: int, before: int | None) -> bool:
-    return next(rolls.latest(session, subscription_id, before=before, looked=1), None) is not None
+def _rolls_between(session: Session, subscription_id: int, since: int | None, before: int) -> bool:
+    return next(rolls.latest(session, subscription_id, before=before, since=since, looked=1), None) is not None
 
 
 def _found(

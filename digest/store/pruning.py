@@ -175,15 +175,15 @@ def letters(session: Session, scope: Scope, after: int) -> Step:
         return Step(after=after, last=True)
     if not may:
         return Step(after=edition_id)
+    rows = _some_of(session, edition_id, scope.most)
+    if not rows or any(row.state not in rolls.STATES or row.settled_at is None for row in rows):
+        return Step(after=edition_id)  # none is left, or somebody owes them again at this moment
     added_up: set[int] = scope.seen.setdefault("added up", set())
     if edition_id not in added_up:
         if account_of(session, edition_id).wrong:
             scope.hold("an edition does not add up, see `digest audit`")
             return Step(after=edition_id)
         added_up.add(edition_id)
-    rows = _some_of(session, edition_id, scope.most)
-    if not rows or any(row.state not in rolls.STATES or row.settled_at is None for row in rows):
-        return Step(after=edition_id)  # none is left, or somebody owes them again at this moment
     composed_at = session.execute(sa.select(col(Edition.composed_at)).where(col(Edition.id) == edition_id)).scalar_one()
     rolled = [
         Rolled(

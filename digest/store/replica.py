@@ -23,6 +23,7 @@ MOST_BEHIND = 60.0  # seconds; a page may be kept for longer than that by whoeve
 EVERY = 2.0  # seconds between two looks at it
 AGAIN = 10.0  # the same where it could not be read: who looks waits for it
 SOON = 1.0  # seconds for which who looks once lets it catch up
+_MARKS = 1000  # half an hour of looks; without an older one a copy counts as later than it is
 _T = TypeVar("_T")
 
 _PRIMARY = """SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0'), NULL,
@@ -59,7 +60,8 @@ class Replica:
     def __init__(self, primary: Database, copy: Database, *, timer: Callable[[], float] = time.monotonic) -> None:
         self._primary, self._copy = primary, copy
         self._timer = timer
-        self._marks: deque[tuple[float, int]] = deque()  # (when, where the database was), as far as it is not replayed
+        # (when, where the database was), as far as it is not replayed
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
         self._had_all: float | None = None  # when the database was last where the copy is now
         self._lock = threading.Lock()
         self._next = float("-inf")
@@ -100,11 +102,11 @@ class Replica:
         self._next = self._timer() + (AGAIN if down else EVERY)
 
     def _judged(self) -> Standing:
+        asked = self._timer()  # before: what is written while it answers, a copy need not have
         try:
             ahead = _point(self._primary, _PRIMARY)
         except (UserError, sa.exc.DBAPIError):
             ahead = None
-        now = self._timer()
         try:
             copy = _point(self._copy, _COPY)
         except (UserError, sa.exc.DBAPIError) as error:
@@ -117,20 +119,20 @@ class Replica:
             return Standing(trouble="is the copy of another database")
         if copy.revision != ahead.revision:
             return Standing(trouble=f"has tables of revision {copy.revision}, and the database of {ahead.revision}")
-        behind = self._behind(now, ahead.at, copy)
+        behind = self._behind(asked, ahead.at, copy)
         late = behind > MOST_BEHIND
         return Standing(behind, f"is {behind:.0f} seconds behind" if late else "")
 
-    def _behind(self, now: float, ahead: int, copy: _Point) -> float:
+    def _behind(self, asked: float, ahead: int, copy: _Point) -> float:
         """Since when, at most, there is something that it has not replayed: by our own clock, whatever theirs say."""
         assert copy.at is not None
-        self._marks.append((now, ahead))
+        self._marks.append((asked, ahead))
         while self._marks and self._marks[0][1] <= copy.at:
             self._had_all = self._marks.popleft()[0]
         if not self._marks:
             return 0.0
         if self._had_all is not None:
-            return now - self._had_all
+            return self._timer() - self._had_all
         # Nobody has seen it yet with all there was; what it replayed last says how long that is at most.
         return copy.age if copy.age is not None else 2 * MOST_BEHIND
 

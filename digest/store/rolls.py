@@ -239,9 +239,16 @@ def _may_have(subscriptions: Iterable[int]) -> sa.ColumnElement[bool]:
 
 
 def latest(
-    session: Session, subscription_id: int, *, before: int | None = None, looked: int | None = None
+    session: Session,
+    subscription_id: int,
+    *,
+    before: int | None = None,
+    since: int | None = None,
+    looked: int | None = None,
 ) -> Iterator[tuple[int, list[Past]]]:
-    """Editions with rolls that may have it, the newest first, below the number `before`: number, the reader's letters.
+    """Editions with rolls that may have it, the newest first: number, the reader's letters.
+
+    Of those below the number `before`, and above `since`.
 
     No more than `looked` rolls are read, but for those of the first edition: a list of a million has hundreds in each.
     """
@@ -255,6 +262,8 @@ def latest(
     )
     if before is not None:
         query = query.where(col(Edition.number) < before)
+    if since is not None:
+        query = query.where(col(Edition.number) > since)
     read = 0
     for edition_id, number, count in session.execute(query.order_by(col(Edition.number).desc()).limit(looked)).all():
         read += count
