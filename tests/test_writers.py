@@ -12,7 +12,18 @@ from digest import writers
     [
         *("admin", "Admin", "root", "Webmaster", "editor", "The Editors", "nobody", "Redaktion", "wp-admin", "管理员"),
         *("ops@shore.example", "https://shore.example/ada", "<ops@shore.example>", "Shore Notes", "shore.example"),
-        *("Shore Notes Team", "No reply shore.example", "Posted by: admin", "", "  ", "12", "by editor", "Von Redaktion", "por admin", "(admin)"),
+        *(
+            "Shore Notes Team",
+            "No reply shore.example",
+            "Posted by: admin",
+            "",
+            "  ",
+            "12",
+            "by editor",
+            "Von Redaktion",
+            "por admin",
+            "(admin)",
+        ),
     ],
 )
 def test_who_is_nobody_is_not_named(author: str) -> None:
