@@ -137,7 +137,7 @@ def test_what_says_nothing_gives_no_excerpt(nothing: str) -> None:
         "投稿された写真は昨日ここに最初に公開されました。多くの人がそれを見て、灯台の保存を求める声を上げました。",
         "Запись концерта появилась впервые на радио в 1987 году, и с тех пор её слушали миллионы людей во всём мире.",
         "Het bericht over de storm verscheen eerst op televisie en pas daarna in de kranten van het land, zegt men.",
-        "El artículo 155 apareció primero en el borrador de 1978 y nadie pensó entonces que se usaría alguna vez.",
+        "El artículo 155 apareció primero en el borrador de 1978 y nadie pensó que se usaría. Se usó en 2017.",
         "L'articolo 18 dello statuto proviene da una lunga stagione di lotte e nessuno lo ha mai davvero dimenticato.",
         "Journal: today we walked to the lighthouse and met its last keeper. He told us about the storm of 1953.",
         "Authors: we ask that you send your manuscripts before the end of March. Late ones will be read next year.",
