@@ -136,7 +136,7 @@ def test_what_says_nothing_gives_no_excerpt(nothing: str) -> None:
         "이 등대는 1990년 만화에 처음 등장했습니다. 그 뒤로 삼십 년 동안 독자들의 사랑을 받았고 이제 영화가 됩니다.",
         "投稿された写真は昨日ここに最初に公開されました。多くの人がそれを見て、灯台の保存を求める声を上げました。",
         "Запись концерта появилась впервые на радио в 1987 году, и с тех пор её слушали миллионы людей во всём мире.",
-        "Het bericht over de storm verscheen eerst op televisie en pas daarna in de kranten van het land, zegt men.",
+        "Het bericht over de storm verscheen eerst op televisie en pas daarna in de kranten. Dat zegt de omroep zelf.",
         "El artículo 155 apareció primero en el borrador de 1978 y nadie pensó que se usaría. Se usó en 2017.",
         "L'articolo 18 dello statuto proviene da una lunga stagione di lotte e nessuno lo ha mai davvero dimenticato.",
         "Journal: today we walked to the lighthouse and met its last keeper. He told us about the storm of 1953.",
