@@ -12,6 +12,11 @@ _ADDRESS = re.compile(
     re.I,
 )
 _BEFORE = re.compile(r"(?:by|von|par|por|di|door|от)[\s:]++", re.I)
+# "Von Miller", "Par Nilsson", "von Neumann" are called so: of these, only with a colon, or before two names.
+_CALLED_SO = re.compile(r"(?i:von|par|por|di|door|от)\s++(?!(?:[^\W\da-zß-ÿа-яё][\w.'’-]*\s?){2,4}$)")
+_SIGNS = " ,;:|-–—"
+_HOST = re.compile(r"(?:[\w-]{1,63}+\.){1,5}[\w-]{2,63}+(?:\s|$)")  # and no "J. K. Rowling"
+_AROUND = re.compile(r"[(\[<]?([^()\[\]<>]*+)[)\]>]?")
 _WORD = re.compile(r"[^\W_]+")
 # What stands for whoever it was. Only where a name is nothing but these, or these and its site's name.
 _NOBODY = frozenset(
@@ -36,15 +41,26 @@ def named(author: str, source: str = "", url: str = "") -> str:
 
     `source` is the title of the feed and `url` the address of what they wrote: who is called as these are is no person.
     """
-    said = _BEFORE.sub("", " ".join(_ADDRESS.sub(" ", author).split()).strip(" ,;:|()-–—"), count=1)
+    said = _bare(author)
     words = {word for word in _WORD.findall(said.casefold()) if not word.isdecimal()}
     if not words or words <= _NOBODY or said.casefold() == source.casefold():
         return ""
     own = _names_of(source, url)
     telling = words - _NOBODY - _LITTLE
     # "Ada's Team" of adas.example, "adas.example": the site itself. A person may be called as their site is.
-    whole = not telling - own and (telling != words or "." in said)
+    whole = not telling - own and (telling != words or _HOST.search(said) is not None)
     return "" if whole else said
+
+
+def _bare(author: str) -> str:
+    """A name without addresses, signs around it and "by" before it."""
+    said = " ".join(_ADDRESS.sub(" ", author).split()).strip(_SIGNS)
+    if found := _AROUND.fullmatch(said):  # and not "Ada (she/her)"
+        said = found[1].strip(_SIGNS)
+    found = _BEFORE.match(said)  # and not in "Abby Lee"
+    rest = said[found.end() :] if found else said
+    kept = _CALLED_SO.match(said) and not _NOBODY.issuperset(_WORD.findall(rest.casefold()))
+    return said if kept else rest
 
 
 def source(title: str, url: str) -> str:

@@ -3,6 +3,7 @@
 # ruff: noqa: F811
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,8 @@ from sqlmodel import select
 from test_preview import ASKS, composed, config, filled, form_of, held, page, seen  # noqa: F401  (two are fixtures)
 
 from digest import edition
-from digest.errors import BadInput
-from digest.models import OutboxRow, Story
+from digest.errors import BadInput, NotFound
+from digest.models import Edition, EditionState, OutboxRow, Story
 from digest.store import editions, newsletters, why
 
 
@@ -117,6 +118,68 @@ def test_a_held_edition_follows_what_commands_do_with_its_stories(filled, config
         session.execute(sa.update(OutboxRow).values(attempts=1))
     assert follow(second.id, edition.reword, edition.Rewording(title="Too late")) == []  # somebody may have it
     assert held(filled, config).rendered == before.rendered
+
+
+def test_held_editions_follow_all_or_none(filled, configure, monkeypatch):
+    config = configure(newsletters={"daily": ASKS})
+    composed(filled, config)
+    before = held(filled, config)
+    lead = story_at(filled, before.stories[0].seq)
+    monkeypatch.setattr("digest.edition.held.edition_states.held_over", lambda *_about: [1, 7])
+    with pytest.raises(NotFound, match="no edition 7"):
+        edition.follow(filled, "daily", config, [lead], lambda s: edition.drop(s, "daily", lead, dropped=True))
+    assert held(filled, config).rendered == before.rendered
+    with filled.read() as session:
+        assert not session.get_one(Story, lead).dropped
+
+
+def test_what_was_let_go_meanwhile_is_not_made_anew(filled, configure, monkeypatch):
+    config = configure(newsletters={"daily": ASKS})
+    composed(filled, config)
+    before = held(filled, config)
+    lead = story_at(filled, before.stories[0].seq)
+    calls = []
+
+    def drop(session):
+        calls.append(edition.drop(session, "daily", lead, dropped=True))
+
+    original = type(filled).write
+
+    @contextmanager
+    def write(self):
+        if len(calls) == 1:  # between the look and the change
+            with original(self) as other:
+                edition.approve(other, "daily", 1, now=MONDAY)
+        with original(self) as session:
+            yield session
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(filled), "write", write)
+        assert edition.follow(filled, "daily", config, [lead], drop)[1] == []
+    assert held(filled, config).rendered == before.rendered
+    with filled.read() as session:
+        assert session.get_one(Story, lead).dropped
+
+
+def test_no_command_changes_a_story_of_an_edition_that_is_being_laid_out(filled, config):
+    with filled.write() as session:
+        edition.admit(session, "daily", config.newsletters["daily"], config.curate, now=MONDAY)
+        paper = newsletters.find(session, "daily").id
+        story = session.exec(select(Story).order_by(Story.seq)).first().id
+        row = Edition(
+            newsletter_id=paper, number=1, upto_seq=99, state=EditionState.HELD, composed_at=MONDAY, sender="x"
+        )
+        row.laying_out = True
+        session.add(row)
+    with pytest.raises(BadInput, match="being laid out"):
+        edition.follow(filled, "daily", config, [story], lambda s: edition.drop(s, "daily", story, dropped=True))
+    with filled.read() as session:
+        assert not session.get_one(Story, story).dropped
+
+
+def story_at(database, seq):
+    with database.read() as session:
+        return session.exec(select(Story).where(Story.seq == seq)).one().id
 
 
 def test_commands_arrange_and_edit_as_the_page_does(filled, config, clock):

@@ -131,6 +131,17 @@ def test_what_says_nothing_gives_no_excerpt(nothing: str) -> None:
         "By default Postgres vacuums a table when a fifth of its rows have changed since the last time.",
         "Share nothing architectures are back in fashion, and nobody knows quite why that should be.",
         "Dear Postgres users had asked for this for years, and it is finally in the tree this week.",
+        "这种病毒最早出现在2019年的武汉，后来传到了世界各地。研究人员说，人们对它的来源仍然知道得很少，还需要更多的研究。",
+        "这篇小说最早发表于1956年的一本杂志。它讲述了一个守灯塔的人和他的狗的故事，后来被译成二十多种语言。",
+        "이 등대는 1990년 만화에 처음 등장했습니다. 그 뒤로 삼십 년 동안 독자들의 사랑을 받았고 이제 영화가 됩니다.",
+        "投稿された写真は昨日ここに最初に公開されました。多くの人がそれを見て、灯台の保存を求める声を上げました。",
+        "Запись концерта появилась впервые на радио в 1987 году, и с тех пор её слушали миллионы людей во всём мире.",
+        "Het bericht over de storm verscheen eerst op televisie en pas daarna in de kranten. Dat zegt de omroep zelf.",
+        "El artículo 155 apareció primero en el borrador de 1978 y nadie pensó que se usaría. Se usó en 2017.",
+        "L'articolo 18 dello statuto proviene da una lunga stagione di lotte e nessuno lo ha mai davvero dimenticato.",
+        "Journal: today we walked to the lighthouse and met its last keeper. He told us about the storm of 1953.",
+        "Authors: we ask that you send your manuscripts before the end of March. Late ones will be read next year.",
+        "Autor: ein Beruf, von dem kaum jemand leben kann. Wir haben zwölf von ihnen nach ihrem Einkommen gefragt.",
     ],
 )
 def test_prose_that_looks_like_boilerplate_is_kept(kept: str) -> None:

@@ -102,6 +102,12 @@ def test_the_same_order_is_one_mail_however_it_was_said_and_levels_are_few():
     assert sieve.cut(Taste(more_of=("word:rust",), less_of=("word:go",))).moved == frozenset(), "one against the other"
 
 
+@pytest.mark.parametrize("said", ["Ada", "Ada (mailto:ada@one.example)"])
+def test_an_author_is_who_was_meant_by_a_name_with_an_address_too(said):
+    told = [a_story(1, topic="ai", title="Rust", author="Ada (mailto:ada@one.example)", feed_id=1)]
+    assert dict(Sieve(told, {}).cut(Taste(less_of=(f"author:{said}",))).moved) == {1: -1}
+
+
 def test_any_taste_gives_each_story_once_and_what_does_not_fit_is_told():
     rng, settings, said = random.Random(7), config_.Curate(), frozenset[str]()
     for _ in range(200):

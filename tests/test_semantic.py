@@ -159,6 +159,20 @@ def test_a_model_that_reads_nothing_is_not_asked_on_and_no_text_is_blamed(monkey
     assert reading.vectors("semantic", texts) == stand_in(texts[: reading.BATCH])
 
 
+def test_no_text_is_blamed_where_nothing_was_read_and_none_that_was_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect.workers, "Worker", Fake)
+    assert reading.vectors("semantic", ["a bomb"]) == []
+    texts = ["rose"] * reading.BATCH + ["a bomb"] * (reading.BATCH + 1)
+    assert reading.vectors("semantic", texts) == stand_in(texts[: reading.BATCH])
+
+
+@pytest.mark.parametrize("answer", [[], [b"1"] * (reading.BATCH + 1)])
+def test_an_answer_to_other_texts_than_were_asked_is_none(answer: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect.workers, "Worker", Fake)
+    monkeypatch.setattr(Fake, "ask", lambda *_asked: answer)
+    assert reading.vectors("semantic", ["rose"] * 3 * reading.BATCH) == []
+
+
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every text that the stand-in was asked for. The extra counts as installed."""
@@ -199,6 +213,31 @@ def test_entries_are_read_once_and_judged_by_their_words_and_meaning(database: D
     assert meanings.take_in(database, config(SEMANTIC), "daily", now=NOW).stories == 1
     assert desk.stories()[-1].topic == "kitchen"
     assert read[asked:] == [f"Simmer with yeast, ladle, saucepan. {OVEN}"], "neither keywords nor entries again"
+
+
+@pytest.mark.parametrize("known", [0, 9])  # of 16
+def test_keywords_that_could_not_be_read_are_read_again(
+    known: int, database: Database, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(database)
+    feed = desk.old_feed("Ada")
+
+    def take_in(title: str) -> str:
+        desk.entry(feed, title, summary=f"<p>{SPADE}</p>")
+        assert meanings.take_in(database, config(SEMANTIC), "daily", now=NOW).stories == 1
+        return str(desk.stories()[-1].topic)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(reading, "vectors", lambda model, texts: stand_in(texts)[:known])
+        take_in("Weeds and hedge, shrub and seedling")
+    read.clear()
+    assert take_in("Orchard and hedge, compost and seedling") == "garden"
+    assert "oven" in read
+
+
+def test_a_vector_of_another_length_is_none() -> None:
+    labels = [Label(Text.of(f"rose {n}", vector=b"\1" * (9 + n)), "garden", f"{n}.example") for n in range(5)]
+    assert trainer()(labels).weights == trainer()([]).weights
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,18 @@ from digest import writers
     [
         *("admin", "Admin", "root", "Webmaster", "editor", "The Editors", "nobody", "Redaktion", "wp-admin", "管理员"),
         *("ops@shore.example", "https://shore.example/ada", "<ops@shore.example>", "Shore Notes", "shore.example"),
-        *("Shore Notes Team", "No reply shore.example", "Posted by: admin", "", "  ", "12", "by editor"),
+        *(
+            "Shore Notes Team",
+            "No reply shore.example",
+            "Posted by: admin",
+            "",
+            "  ",
+            "12",
+            "by editor",
+            "Von Redaktion",
+            "por admin",
+            "(admin)",
+        ),
     ],
 )
 def test_who_is_nobody_is_not_named(author: str) -> None:
@@ -32,6 +43,21 @@ def test_who_is_nobody_is_not_named(author: str) -> None:
         ("Ada Press", "Ada Press"),
         ("Web Developer Advocate Ada", "Web Developer Advocate Ada"),
         ("佐藤", "佐藤"),
+        ("Abby Lee", "Abby Lee"),
+        ("Heidi Shore", "Heidi Shore"),
+        ("(Ada Lovelace)", "Ada Lovelace"),
+        ("Ada Lovelace (@ada)", "Ada Lovelace (@ada)"),
+        ("Ada (she/her) <ada@shore.example>", "Ada (she/her)"),
+        # A name that begins as "by" does in some language.
+        ("Von Miller", "Von Miller"),
+        ("von Neumann", "von Neumann"),
+        ("Par Nilsson", "Par Nilsson"),
+        ("Di Stefano", "Di Stefano"),
+        ("Von Ada Lovelace", "Ada Lovelace"),
+        ("von: Ada", "Ada"),
+        ("par Ada Lovelace", "Ada Lovelace"),
+        ("S. Notes", "S. Notes"),  # an initial is no host
+        ("Shore N. Notes", "Shore N. Notes"),
     ],
 )
 def test_who_is_somebody_is_named_without_addresses(author: str, name: str) -> None:

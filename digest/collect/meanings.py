@@ -16,6 +16,7 @@ SETBACKS = 2  # batches in a row that bring the process down, after which no mor
 def vectors(model: str, texts: Sequence[str], *, seconds: float = SECONDS) -> list[bytes]:
     """A vector for each text, b"" where it was too much to read. Shorter than `texts` where no more could be read."""
     found: list[bytes] = []
+    read = 0  # of these, up to the end of the last batch that was read
     process: workers.Worker | None = None
     setbacks = 0
     while len(found) < len(texts) and setbacks < SETBACKS:
@@ -25,9 +26,9 @@ def vectors(model: str, texts: Sequence[str], *, seconds: float = SECONDS) -> li
             answer = process.ask(Meant(model, batch), seconds, workers.MOST_TIMES * seconds)
         except (TimeoutError, EOFError, OSError):
             answer = MemoryError()
-        if isinstance(answer, list):
+        if isinstance(answer, list) and len(answer) == len(batch):
             found += answer
-            setbacks = 0
+            read, setbacks = len(found), 0
             continue
         process.kill()
         process = None
@@ -36,5 +37,5 @@ def vectors(model: str, texts: Sequence[str], *, seconds: float = SECONDS) -> li
     if process:
         process.hang_up()
         process.kill()
-    # It is not the texts that were too much where one batch fails after the other.
-    return found[: -BATCH * SETBACKS] if setbacks == SETBACKS else found
+    # It is not the texts that were too much where one batch fails after the other, or nothing was read at all.
+    return found[:read] if setbacks == SETBACKS or not read else found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,9 @@ class Meaning:
 
     def __call__(self, labels: Sequence[Label]) -> Semantic:
         examples = self._examples + [(label.text.vector, label.topic) for label in labels if label.text.vector]
+        # A vector of another length than most was made by another model: it says nothing.
+        usual = Counter(len(vector) for vector, _topic in examples).most_common(1)
+        examples = [(vector, topic) for vector, topic in examples if len(vector) == usual[0][0]]
         topics = sorted({topic for _vector, topic in examples})
         return Semantic(self._words(labels), topics, _fitted(examples, topics))
 

@@ -49,7 +49,9 @@ class Sieve:
         for story in stories:
             self._by_topic[story.topic].add(story.seq)
             self._by_language[taste.spoken(story.language)].add(story.seq)
-            self._by_author[taste.folded(story.writer)].add(story.seq)
+            # Also as the feed says it: by that readers knew them before names were told from addresses.
+            for author in {taste.folded(story.writer), taste.folded(story.author)}:
+                self._by_author[author].add(story.seq)
             self._feeds[story.seq] = frozenset(story.feeds or (story.feed_id,))
             for feed in self._feeds[story.seq]:
                 self._told[feed].add(story.seq)

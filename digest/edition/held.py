@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from email.utils import parseaddr
 from typing import TypeVar
@@ -20,6 +20,7 @@ from digest.store import Database, edition_states, editions, newsletters, outbox
 MOST_NOTE = 10_000  # characters
 
 Kept = TypeVar("Kept")
+_Variants = dict[recipients.VariantKey, int]
 
 
 def recompose(
@@ -32,61 +33,81 @@ def recompose(
     where it is no longer held, where it was held on its way (late), or where nothing would be left of it for some
     readers; nothing is changed then.
     """
-    seen: dict[recipients.VariantKey, int] | None = None
-    press: Press | None = None
-    for _ in range(TRIES):
-        with database.write() as session:
-            change(session)
-            matter, variants = _held_matter(session, name, config, number)
-            matter = pictures.pictured(session, matter, config.newsletters[name].images)
-            if press is not None and seen == variants and press.matter.still(matter):
-                made = press.make(variants)
-                for one in made:
-                    editions.change_variant(session, variants[one.choices], one.row, one.stories)
-                pictures.used(session, made, now=matter.at)
-                fullest = max(made, key=lambda one: len(one.stories))
-                return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
-            session.rollback()
-        seen = variants
-        press = Press(name, config.newsletters[name].model_copy(update={"min_stories": 1}), config, matter)
-        if len(press.make(variants)) < len(variants):
-            raise BadInput(
-                f"without it, some readers of No. {number} would get nothing",
-                hint="`digest edition cancel` drops it all",
-            )
-    raise BadInput(
-        f"No. {number} of {name} was changed by others again and again while it was rendered", hint="try once more"
-    )
+    return _anew(database, name, config, lambda _session: [number], change)[1][0]
 
 
 def follow(
     database: Database, name: str, config: Config, story_ids: Collection[int], change: Callable[[Session], Kept]
 ) -> tuple[Kept, list[int]]:
-    """Let `change` do what an editor wants with these stories, and make held editions anew with it.
+    """Let `change` do what an editor wants with these stories, and make held editions anew with it, all or none.
 
     What it gave, and the numbers of these editions: those that had one of the stories to choose from and went out to
-    nobody yet. BadInput as in `recompose`; nothing is changed then.
+    nobody yet. BadInput as in `recompose`, also while one of them is laid out; nothing is changed then.
     """
-    with database.write() as session:
-        newsletter = newsletters.find(session, name)
+
+    def held(session: Session) -> list[int]:
+        newsletter = newsletters.lock(session, name)
         assert newsletter.id is not None
         seqs = [editor.find(session, name, story_id).seq for story_id in story_ids]
-        numbers = edition_states.held_over(session, newsletter.id, seqs)
-        if not numbers:
-            return change(session), []
-        session.rollback()
-    given: list[Kept] = []
-    for number in numbers:
-        recompose(database, name, config, number, lambda session: given.append(change(session)))
-    return given[-1], numbers
+        return edition_states.held_over(session, newsletter.id, seqs)
+
+    given, made = _anew(database, name, config, held, change)
+    return given, [one.number for one in made]
 
 
-def _held_matter(
-    session: Session, name: str, config: Config, number: int
-) -> tuple[Matter, dict[recipients.VariantKey, int]]:
-    """What a held edition is made of, and its variants (ids) by the choices they are made for."""
+def _anew(
+    database: Database,
+    name: str,
+    config: Config,
+    which: Callable[[Session], Sequence[int]],
+    change: Callable[[Session], Kept],
+) -> tuple[Kept, list[Composed]]:
+    """What `change` gave, and the editions (`which`: their numbers) that were made anew with it, in one transaction."""
+    pressed: dict[int, tuple[_Variants, Press]] = {}
+    for _ in range(TRIES):
+        with database.write() as session:
+            numbers = which(session)
+            given = change(session)
+            seen: dict[int, tuple[_Variants, Matter]] = {}
+            for number in numbers:
+                matter, variants = _held_matter(session, name, config, number)
+                seen[number] = variants, pictures.pictured(session, matter, config.newsletters[name].images)
+            if pressed.keys() == seen.keys() and all(
+                variants == pressed[number][0] and pressed[number][1].matter.still(matter)
+                for number, (variants, matter) in seen.items()
+            ):
+                return given, [_changed(session, name, number, *pressed[number]) for number in numbers]
+            session.rollback()
+        pressed = {}
+        for number, (variants, matter) in seen.items():
+            press = Press(name, config.newsletters[name].model_copy(update={"min_stories": 1}), config, matter)
+            if len(press.make(variants)) < len(variants):
+                raise BadInput(
+                    f"without it, some readers of No. {number} would get nothing",
+                    hint="`digest edition cancel` drops it all",
+                )
+            pressed[number] = variants, press
+    raise BadInput(
+        f"what is held of {name} was changed by others again and again while it was rendered", hint="try once more"
+    )
+
+
+def _changed(session: Session, name: str, number: int, variants: _Variants, press: Press) -> Composed:
+    made = press.make(variants)
+    for one in made:
+        editions.change_variant(session, variants[one.choices], one.row, one.stories)
+    pictures.used(session, made, now=press.matter.at)
+    fullest = max(made, key=lambda one: len(one.stories))
+    return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)
+
+
+def _held_matter(session: Session, name: str, config: Config, number: int) -> tuple[Matter, _Variants]:
+    """What a held edition is made of, and its variants (ids) by the choices they are made for.
+
+    It stays held until the transaction ends: who lets it go at this moment waits.
+    """
     row = newsletters.lock(session, name)
-    edition = held_edition(session, name, number)
+    edition = held_edition(session, name, number, lock=True)
     assert edition.id is not None
     if edition_states.begun(session, edition.id):
         raise BadInput(
@@ -98,9 +119,9 @@ def _held_matter(
     return matter, variants
 
 
-def held_edition(session: Session, name: str, number: int) -> Edition:
+def held_edition(session: Session, name: str, number: int, *, lock: bool = False) -> Edition:
     """An edition that waits for its editor; NotFound or BadInput say why it is none."""
-    edition = editions.row(session, name, number)
+    edition = editions.row(session, name, number, lock=lock)
     if edition is None:
         raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
     if edition.laying_out:
@@ -112,7 +133,7 @@ def held_edition(session: Session, name: str, number: int) -> Edition:
 
 def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
     """Let a held edition go. It counts as opened now: however long it waited for its editor, it is not late."""
-    edition = held_edition(session, name, number)
+    edition = held_edition(session, name, number, lock=True)
     edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", now
     session.add(edition)
 

@@ -71,19 +71,26 @@ class Judge:
             if row.topic in headings or row.topic == config.OTHER
         }
         labels = {id_: row.topic for id_, row in rows.items()}
-        mark = learning.mark(headings, precision=self._curate.precision, scorer=self._curate.scorer)
+        # A model by its own name: what another one learnt says nothing of its vectors.
+        judged_by = meaning.MODELS[self._model].name if self._model else self._curate.scorer
+        mark = learning.mark(headings, precision=self._curate.precision, scorer=judged_by)
         trainer = scorer(self._curate.scorer)
         stored = learned.of(self._session, self._newsletter_id)
         kept = learning.Kept.unpacked(stored, headings) if stored else None
         ours = not self._curate.scorer or self._model
         if ours and kept is not None and kept.fits(mark, labels):
             return kept.placer
-        if self._model and self._meanings is None and kept is not None and kept.mark == mark:
+        meant = self._meant(headings)
+        if self._model and not meant and kept is not None and kept.mark == mark:
             return kept.placer  # nobody to read with: what was learnt of other labels is better than words alone
-        if self._model and self._meanings is not None:
-            trainer = self._meaning(headings, trainer)
+        if meant:
+            from digest.curate import semantic
+
+            trainer = semantic.Meaning(meant, trainer)
         placer = learning.train(headings, self._labels(rows), precision=self._curate.precision, trainer=trainer)
-        if placer.scorer and (not self._curate.scorer or (self._model and self._meanings)):
+        # Where some keywords could not be read today, they may be tomorrow.
+        whole = bool(meant) and all(map(all, meant.values()))
+        if placer.scorer and (not self._curate.scorer or whole):
             self.learnt = learning.Kept(mark, labels, placer).packed()
         return placer
 
@@ -91,16 +98,19 @@ class Judge:
     def _model(self) -> str:
         return self._curate.scorer if self._curate.scorer in meaning.MODELS else ""
 
-    def _meaning(self, headings: Mapping[str, topics.Heading], words: topics.Trainer) -> topics.Trainer:
-        """Topics by what their keywords mean, beside what is learnt of words."""
+    def _meant(self, headings: Mapping[str, topics.Heading]) -> dict[str, list[bytes]]:
+        """What the keywords of each topic mean, b"" for those that were not read; {} where nobody reads."""
+        if not self._model or self._meanings is None:
+            return {}
         from digest.curate import semantic
 
-        assert self._meanings is not None
         said = [(slug, phrase) for slug, heading in headings.items() for phrase in semantic.phrases(heading)]
-        meant: dict[str, list[bytes]] = {}
-        for (slug, _phrase), vector in zip(said, self._meanings([phrase for _slug, phrase in said]), strict=False):
-            meant.setdefault(slug, []).append(vector)
-        return semantic.Meaning(meant, words)
+        found: dict[str, list[bytes]] = {}
+        vectors = self._meanings([phrase for _slug, phrase in said])
+        unread = [b""] * (len(said) - len(vectors))
+        for (slug, _phrase), vector in zip(said, [*vectors, *unread], strict=True):
+            found.setdefault(slug, []).append(vector)
+        return found if any(vectors) else {}
 
     def _labels(self, rows: Mapping[int, entries.Labelled]) -> list[topics.Label]:
         return [

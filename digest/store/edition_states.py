@@ -76,8 +76,10 @@ def begun(session: Session, edition_id: int) -> bool:
 
 def held_over(session: Session, newsletter_id: int, seqs: Collection[int]) -> list[int]:
     """The numbers of held editions that had a story of these `seqs` to choose from, and went out to nobody yet."""
-    held = sa.select(col(Edition.id), col(Edition.number), col(Edition.upto_seq), sa.func.min(col(Variant.since_seq)))
-    held = held.join(Variant, col(Variant.edition_id) == col(Edition.id)).group_by(col(Edition.id))
+    # What has no variants is just being laid out, and may come to have any story.
+    since_first = sa.func.coalesce(sa.func.min(col(Variant.since_seq)), -1)
+    held = sa.select(col(Edition.id), col(Edition.number), col(Edition.upto_seq), since_first)
+    held = held.outerjoin(Variant, col(Variant.edition_id) == col(Edition.id)).group_by(col(Edition.id))
     of_it = (col(Edition.newsletter_id) == newsletter_id, col(Edition.state) == EditionState.HELD)
     return sorted(
         number

@@ -109,9 +109,11 @@ def _line(session: Session, edition: Edition, name: str) -> Line:
     )
 
 
-def row(session: Session, name: str, number: int) -> Edition | None:
-    """An edition by its newsletter's name and its number."""
+def row(session: Session, name: str, number: int, *, lock: bool = False) -> Edition | None:
+    """An edition by its newsletter's name and its number; with `lock` as it is now, and stays until we are done."""
     query = select(Edition).join(Newsletter).where(Newsletter.name == name, Edition.number == number)
+    if lock:
+        query = query.with_for_update(key_share=True, of=Edition).execution_options(populate_existing=True)
     return session.exec(query).first()
 
 
