@@ -113,8 +113,10 @@ def held_edition(session: Session, name: str, number: int) -> Edition:
 def approve(session: Session, name: str, number: int, *, now: datetime) -> None:
     """Let a held edition go. It counts as opened now: however long it waited for its editor, it is not late."""
     edition = held_edition(session, name, number)
-    edition.state, edition.state_reason, edition.open_at = EditionState.OPEN, "", now
-    session.add(edition)
+    moved = edition_states.set_state(session, edition.id or 0, EditionState.OPEN, "", opened_at=now)
+    session.expire(edition)
+    if not moved:
+        held_edition(session, name, number)  # says what somebody else made of it meanwhile
 
 
 def still_to_come(session: Session, name: str, number: int | None) -> Newsletter:
