@@ -570,12 +570,7 @@ def seen(
     """What can be seen besides what is stored: this machine, how a run went, and what servers showed who looked."""
     with database.read() as session:
         begun = clock.first_run(session)
-        rows = newsletters.by_name(session)
-    slots = {}
-    for name in config.turn:
-        planned, row = config.newsletters[name].slots, rows.get(name)
-        if planned and row is not None and (slot := planned.next_slot(row.slot_at)) <= now:
-            slots[name] = slot
+        slots = edition.overdue(session, config, now=now)
     free, growth = disk_space.outlook(database, days=(now - begun).days if begun else 0)
     copy = replica.standing(database, config.database_read_url)
     found = alerts.Seen(database="", clock="", free=free, growth=growth, slots=slots)

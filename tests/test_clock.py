@@ -507,7 +507,7 @@ def test_a_machine_31_minutes_ahead_takes_nothing_out_of_anothers_hands(database
         assert letters.due_count(session, now=MONDAY + AHEAD) == {}
         assert letters.left(session, now=MONDAY + AHEAD).in_hand.letters == 1
         edition_states.set_state(session, one(database, Edition).id, EditionState.CANCELLED, "test")
-        assert edition_states.drop_cancelled(session, now=MONDAY + AHEAD) == 0
+    assert edition_states.drop_cancelled(database, now=MONDAY + AHEAD) == 0
     # Once the lease is over by the database's clock it is for everybody, also for who is 31 minutes behind.
     set_all(database, "edition.state", EditionState.OPEN)
     server.pass_(minutes=31)

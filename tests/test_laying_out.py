@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from digest.store import (
     backups,
     edition_states,
     editions,
+    letters,
+    newsletters,
     open_database,
     outbox,
     restores,
@@ -399,18 +401,138 @@ def test_cancelled_meanwhile_it_ends_as_if_cancelled_afterwards(all_here, config
     def cancel() -> None:
         with all_here.write() as session:
             assert edition_states.set_state(session, 1, EditionState.CANCELLED, "test")
-            edition_states.drop_cancelled(session, now=MONDAY + DAY)
+        edition_states.drop_cancelled(all_here, now=MONDAY + DAY)
 
     half_way(all_here, config, cancel)
     with all_here.write() as session:
         assert session.exec(select(Edition.state)).one() is EditionState.CANCELLED
-        edition_states.drop_cancelled(session, now=MONDAY + DAY)
+    edition_states.drop_cancelled(all_here, now=MONDAY + DAY)
+    with all_here.write() as session:
         tallies.count(session, now=MONDAY + DAY)
     with all_here.read() as session:
         (account,) = edition_states.accounts(session, newsletters=["daily"])
         assert (account.owed, account.dropped, account.adds_up) == (6, 6, True)
     news(all_here, "ai")
     assert compose(all_here, config, days=2).number == 2 and set(told(all_here, 2)["dan"]) == {3}
+
+
+def test_dropping_what_is_cancelled_takes_many_short_steps(all_here, config, monkeypatch):
+    """Killed between two of them, none of the rest may go out, and who delivers next drops it."""
+    compose(all_here, config)
+    monkeypatch.setattr(edition_states, "_DROPPED_AT_A_TIME", 2)
+    with all_here.write() as session:
+        assert edition_states.set_state(session, 1, EditionState.CANCELLED, "test")
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Died):
+        Steps(patched, die_after(2))
+        edition_states.drop_cancelled(all_here, now=MONDAY + DAY)
+    with all_here.read() as session:
+        (account,) = edition_states.accounts(session, newsletters=["daily"])
+        assert (account.dropped, account.still_owed, account.adds_up) == (4, 2, True)
+        assert letters.due_count(session, now=MONDAY + 9 * DAY) == {}
+    assert edition_states.drop_cancelled(all_here, now=MONDAY + DAY) == 2
+    assert edition_states.drop_cancelled(all_here, now=MONDAY + DAY) == 0
+    well(all_here)
+
+
+@pytest.mark.parametrize("opens", ["the last step", "its editor"])
+def test_who_cancels_while_it_is_opened_is_heard_on_postgres(upgraded_postgres_url, configure, monkeypatch, opens):
+    news_ = NEWS | ({"approve": True, "editor": "eva@news.example"} if opens == "its editor" else {})
+    config = configure(newsletters={"daily": news_})
+    done: list[bool] = []
+
+    def cancel() -> None:
+        with database.write() as session:
+            done.append(edition_states.set_state(session, 1, EditionState.CANCELLED, "test"))
+
+    def meanwhile(*_args: Any, **_more: Any) -> None:
+        with database.write() as session:  # waits for nobody here, who would wait for us
+            session.connection().execute(sa.text("SET LOCAL lock_timeout = '20ms'"))
+            with suppress(sa.exc.OperationalError):
+                done.append(edition_states.set_state(session, 1, EditionState.CANCELLED, "test"))
+                return
+            session.rollback()
+
+    with closing(open_database(upgraded_postgres_url)) as database:
+        newsletters.keep(database, ["daily"], now=MONDAY)
+        come(database)
+        if opens == "the last step":
+            steps = sys.modules["digest.edition.laying_out"]
+            monkeypatch.setattr(steps, "wait_for_editor", meanwhile)
+            compose(database, config)
+        else:
+            compose(database, config)
+            held = sys.modules["digest.edition.held"]
+            really = held.held_edition
+
+            def looked(*args: Any) -> Edition:
+                found = really(*args)
+                if not done:
+                    meanwhile()
+                return found
+
+            monkeypatch.setattr(held, "held_edition", looked)
+            with database.write() as session, pytest.raises(BadInput, match="is cancelled"):
+                approve(session, "daily", 1, now=MONDAY + DAY)
+        if not done:
+            cancel()
+        with database.read() as session:
+            assert session.exec(select(Edition.state)).one() is EditionState.CANCELLED
+
+
+@pytest.mark.parametrize("schedule", ["weekly wed 07:00", "daily 18:00", ""])
+def test_with_another_schedule_it_comes_to_its_end_all_the_same(all_here, config, configure, schedule):
+    half_way(all_here, config)
+    other = configure(newsletters={"daily": scheduled(schedule)})
+    assert compose(all_here, other, days=1.01).number == 1
+    with all_here.read() as session:
+        assert editions.laying_out(session, 1) is None
+    news(all_here, "ai", "web")
+    assert compose(all_here, other, days=9).number == 2
+    had = [(who, seq) for number in (1, 2) for who, seqs in told(all_here, number).items() for seq in seqs]
+    assert len(had) == len(set(had)) and {seq for who, seq in had if who == "eve"} == {1, 2, 3, 4}
+    well(all_here)
+
+
+def scheduled(words: str) -> dict[str, Any]:
+    return {key: value for key, value in NEWS.items() if key != "schedule"} | ({"schedule": words} if words else {})
+
+
+def begin(database: Database, config: Config) -> None:
+    """The edition is there, and nothing in it."""
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Died):
+        Steps(patched, die_after(2))
+        compose(database, config)
+    with database.read() as session:
+        assert editions.laying_out(session, 1) and not session.exec(select(OutboxRow)).all()
+
+
+def test_it_can_be_cancelled_before_it_has_a_letter(box, config, digest, tmp_path):
+    (tmp_path / "digest.toml").write_text(
+        'secret_key = "a key for tests, long enough"\n'
+        '[newsletters.daily]\ntitle = "Daily"\nfrom = "Daily <news@news.example>"\n'
+    )
+    come(box)
+    begin(box, config)
+    paused = digest("edition", "pause", "1")
+    assert paused.returncode == 64 and "its letters are being laid out" in paused.stderr
+    assert digest("edition", "cancel", "1").returncode == 0
+    compose(box, config)
+    assert edition_states.drop_cancelled(box, now=MONDAY + DAY) == 6
+    with box.read() as session:
+        assert session.exec(select(Edition.state)).one() is EditionState.CANCELLED
+    well(box)
+
+
+@pytest.mark.parametrize("schedule", ["daily 07:00", ""])
+def test_one_that_does_not_come_to_its_end_is_noticed(box, configure, schedule):
+    config = configure(newsletters={"daily": scheduled(schedule)})
+    come(box)
+    begin(box, config)
+    with box.read() as session:
+        assert edition.overdue(session, config, now=MONDAY + 2 * DAY)["daily"] <= MONDAY + DAY
+    compose(box, config)
+    with box.read() as session:
+        assert edition.overdue(session, config, now=MONDAY + DAY) == {}
 
 
 def test_it_can_be_neither_opened_nor_changed_meanwhile(all_here, config):

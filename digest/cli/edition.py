@@ -212,40 +212,42 @@ def _move(
     context: typer.Context, number: int, newsletter: str | None, to: str, reason: str, *, dry_run: bool = False
 ) -> None:
     from digest.errors import UserError
-    from digest.models import EditionState
+    from digest.models import Edition, EditionState
     from digest.store import edition_states, editions, newsletters
 
     options: Options = context.obj
     wanted = EditionState(to)
     moment = now()
     opening = wanted is EditionState.OPEN
-    with options.open() as (config, database), database.latest() if opening else database.write() as session:
-        name, _ = config.newsletter(newsletter)
-        found = editions.line(session, newsletters.find(session, name).id or 0, number)
-        if found is None:
-            raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
-        state = found.state
-        owed = sum(found.letters.get(s, 0) for s in ("owed", "claimed", "sending"))
-        if wanted is not EditionState.OPEN and state is not wanted and not owed and not found.letters.get("held"):
-            raise UserError(f"{name} No. {number} owes nobody a letter any more", hint="what was sent is sent")
-        if dry_run:
-            options.say(f"{name} No. {number} is {state}; {owed} letters it still owes would be dropped")
-            return
-        opened_at = moment if wanted is EditionState.OPEN else None
-        if state is wanted:
-            options.say(f"{name} No. {number} is {state} already")
-        elif not edition_states.set_state(session, found.id, wanted, reason, opened_at=opened_at):
-            cancelled = state is EditionState.CANCELLED
-            raise UserError(
-                f"{name} No. {number} is {state} and cannot become {wanted}"
-                + (f": {found.reason}" if found.reason and not cancelled else ""),
-                hint="a cancelled edition stays cancelled; its stories are in `digest edition show`"
-                if cancelled
-                else "wait until all its letters are there",
-            )
-        else:
-            options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")
-        if wanted is EditionState.CANCELLED and (dropped := edition_states.drop_cancelled(session, now=moment)):
+    with options.open() as (config, database):
+        with database.latest() if opening else database.write() as session:
+            name, _ = config.newsletter(newsletter)
+            found = editions.line(session, newsletters.find(session, name).id or 0, number)
+            if found is None:
+                raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
+            state = found.state
+            owed = sum(found.letters.get(s, 0) for s in ("owed", "claimed", "sending"))
+            owes = owed or found.letters.get("held") or session.get_one(Edition, found.id).laying_out
+            if wanted is not EditionState.OPEN and state is not wanted and not owes:
+                raise UserError(f"{name} No. {number} owes nobody a letter any more", hint="what was sent is sent")
+            if dry_run:
+                options.say(f"{name} No. {number} is {state}; {owed} letters it still owes would be dropped")
+                return
+            opened_at = moment if wanted is EditionState.OPEN else None
+            if state is wanted:
+                options.say(f"{name} No. {number} is {state} already")
+            elif not edition_states.set_state(session, found.id, wanted, reason, opened_at=opened_at):
+                cancelled = state is EditionState.CANCELLED
+                raise UserError(
+                    f"{name} No. {number} is {state} and cannot become {wanted}"
+                    + (f": {found.reason}" if found.reason and not cancelled else ""),
+                    hint="a cancelled edition stays cancelled; its stories are in `digest edition show`"
+                    if cancelled
+                    else "wait until all its letters are there",
+                )
+            else:
+                options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")
+        if wanted is EditionState.CANCELLED and (dropped := edition_states.drop_cancelled(database, now=moment)):
             options.say(f"{dropped} letters dropped")
 
 

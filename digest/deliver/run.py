@@ -52,11 +52,12 @@ def run(
         names = {row.id: name for name, row in newsletters.by_name(session).items() if row.id is not None}
     left_alone, troubles = _left_alone(config, names, share, relays)
     papers = Papers(config, names, frozenset(left_alone))
+    if not share.notices_only:
+        report.dropped = edition_states.drop_cancelled(database, now=now)
     with database.write() as session:
         if not share.notices_only:
             edition_states.open_held(session, now=now)
             report.late = hold_late(session, papers, now=now)
-            report.dropped = edition_states.drop_cancelled(session, now=now)
         stored_relays.forget_hours(session, now=now)
         found = letters.due_count(session, now=now, notices_only=share.notices_only)
     due = {number: letters for number, letters in found.items() if number not in left_alone}

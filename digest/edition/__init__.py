@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from digest.edition.summaries import use_summaries as use_summaries
     from digest.edition.summaries import wanting_summaries as wanting_summaries
     from digest.edition.turns import not_now as not_now
+    from digest.edition.turns import overdue as overdue
     from digest.edition.variants import Draft as Draft
     from digest.edition.welcome import welcome as welcome
     from digest.edition.why import explain as explain

@@ -226,7 +226,8 @@ def _store(database: Database, seen: _Seen, name: str, *, now: datetime) -> None
 
 def _locked(session: Session, seen: _Seen, name: str) -> tuple[NewsletterRow, Edition]:
     row = newsletters.lock(session, name)
-    edition = session.get(Edition, seen.edition_id)
+    # Ours alone, too: else who cancels it on PostgreSQL while we open it would be told so, and it would go out.
+    edition = session.get(Edition, seen.edition_id, with_for_update={"key_share": True})
     if edition is None or not edition.laying_out:
         raise _Over
     return row, edition

@@ -603,11 +603,9 @@ class Stage:
     def cancel(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is cancelled")
 
-        def work(session: Any) -> None:
-            edition_states.set_state(session, edition_id, EditionState.CANCELLED, "by hand")
-            edition_states.drop_cancelled(session, now=self.wall())
-
-        self.as_operator(work)
+        self.as_operator(lambda s: edition_states.set_state(s, edition_id, EditionState.CANCELLED, "by hand"))
+        process = Process(self.hub, "operator")
+        process.start(lambda: edition_states.drop_cancelled(self.database("O"), now=self.wall()))
 
     def cure(self, *, held_letters: bool) -> None:
         """What an operator does once the trouble is over: editions go on, and what was held or quarantined is owed."""
