@@ -94,7 +94,7 @@ def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, n
         .order_by(col(Entry.feed_id), col(Entry.id))
     )
     found = []
-    for *values_, changed_at, own_minutes in rows:
+    for *values_, changed_at, own_minutes in rows.yield_per(500):  # else all rows are made beside what is made of them
         entry = Waiting(*values_)
         at = None if settle is None else settles_at(changed_at, entry.seen_at, own_minutes, settle)
         if at is None or at <= now:

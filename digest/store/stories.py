@@ -154,7 +154,8 @@ def add(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
     """Write stories, one row of values each; the new ids by `seq`."""
     if not rows:
         return {}
-    session.execute(sa.insert(Story), rows)
+    for some in batched(rows):  # what is bound is a copy of it
+        session.execute(sa.insert(Story), some)
     newsletter_id = rows[0]["newsletter_id"]
     first = min(row["seq"] for row in rows)
     found = session.execute(
@@ -167,8 +168,9 @@ def add(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
 
 def add_admissions(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Write a newsletter's decisions, one row of values each."""
+    for some in batched(rows):  # as above
+        session.execute(sa.insert(Admission), some)
     if rows:
-        session.execute(sa.insert(Admission), rows)
         undecided.decided(session, rows[0]["newsletter_id"], [row["entry_id"] for row in rows])
 
 
@@ -190,7 +192,8 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
         .order_by(col(Story.seq))
     )
     told: list[values.Story] = []
-    for some in rows.partitions(500):  # the reasons kept with a story are many times as large as what is told of them
+    # The reasons kept with a story are many times as large as what is told of them; `partitions` alone makes all rows.
+    for some in rows.yield_per(500).partitions():
         told += as_told(session, [(cast(Story, row), row.feed_id) for row in some])
     return [story for story in told if not story.withdrawn]
 

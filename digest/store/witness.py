@@ -354,9 +354,10 @@ def _tape(session: Session, edition: Edition) -> list[list[Any]]:
         .where(col(Story.id).is_not(None) | (col(Admission.decision) == Decision.HELD))
         .order_by(col(Admission.entry_id))
     )
+    rows = session.execute(query).yield_per(500)  # not the evidence of every entry's feed at once
     return [
         [seq or 0, *marks(url, key, link if seq and _links_tell(evidence, chosen) else "")]
-        for seq, url, key, link, evidence, chosen in session.execute(query)
+        for seq, url, key, link, evidence, chosen in rows
     ]
 
 
