@@ -241,6 +241,41 @@ def test_who_reads_weekly_gets_all_that_they_had_not(house):
     assert all(set(had[who]) == set(house.titles) for who in PEOPLE[:2])
 
 
+def test_a_copy_from_before_another_was_gone_on_with_tells_nothing_twice(house):
+    """The second copy owes an edition that the first did not have, and whose stories went out from there since."""
+    house.day("quokka")
+    first = house.copy("first.db")
+    settings, away = (house.folder / "digest.toml").read_text(), "smtp://127.0.0.1:1"
+    (house.folder / "digest.toml").write_text(settings.replace(house.inbox.url, away))
+    house.day("marimba", code=69)
+    second = house.copy("second.db")
+    (house.folder / "digest.toml").write_text(settings)
+    for copy, title in ((first, "isotope"), (second, "tundra")):
+        house.put_back(copy)
+        house("restore", "accept", "--yes")
+        house("run", "--force")
+        house.day(title)
+    assert all(theirs == Counter(house.titles) for theirs in house.had().values()), house.had()
+
+
+def test_of_which_editions_of_a_copy_others_took_the_place():
+    """Copies that went on one after the other, each with where it ends; asked of one of tick 8, with editions to 4."""
+
+    def line(*accepted: tuple[int, int, int]) -> int | None:
+        said = [{"k": "accepted", "t": t, "copied": copied, "ends": {"1": end}} for t, copied, end in accepted]
+        heard = restores.known([[*said, {"k": "letters", "marked": {"1/9": "1"}, "t": 99}]], after=8)
+        return heard.issue("1/9").line
+
+    assert line() is None
+    assert line((20, 5, 2)) == 2  # a copy from before it
+    assert line((20, 9, 5)) is None  # one from after it
+    assert line((20, 5, 2), (30, 25, 7)) == 2  # one of what that became
+    assert line((20, 5, 2), (30, 9, 5)) is None  # or one of its own again
+    assert line((20, 5, 2), (30, 25, 7), (40, 3, 1)) == 1
+    old = {"k": "accepted", "t": 20}  # of a release that did not say
+    assert restores.known([[old]], after=8).issue("1/9").line is None
+
+
 def test_who_left_was_suppressed_or_erased_since_stays_so(house):
     house.day("quokka")
     copy = house.copy()

@@ -421,8 +421,15 @@ BUGS = (
     Bug(
         "the next stories are given the numbers of those that went out",
         "store/restores.py",
-        "        row.seq = max(row.seq, before) + GAP\n",
-        "        pass\n",
+        "        row.seq += GAP  #",
+        "        pass  #",
+        ("restores",),
+    ),
+    Bug(
+        "an edition that another copy had is sent after one with its stories",
+        "store/restores.py",
+        "    if issue.line is None:\n",
+        "    if True:\n",
         ("restores",),
     ),
     Bug(
