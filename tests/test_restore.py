@@ -34,7 +34,7 @@ from digest.store import Database, backups, letters, open_database, outbox, rest
 from digest.store.clock import utc_day
 from digest.store.journal import Journal
 from digest.store.run_tables import RunDay
-from digest.store.witness import Standing, Witness, note_left
+from digest.store.witness import Standing, Witness, note_left, notice_mark
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
@@ -491,12 +491,12 @@ def test_what_the_witness_tells_is_worked_in_on_either_database(database, config
     with database.read() as session:
         by_person = {line.email: line.id for line in letters.lines(session)}
         key = f"{outbox.due_sources(session, now=clock())[-1].newsletter_id}/1"
-    ada, bob = by_person["ada@example.org"], by_person["bob@example.org"]
-    hashes = [[ada, "a"], [bob, "b"]]
+    bob = by_person["bob@example.org"]
+    hashes = [[by_person[who], notice_mark(f"confirm:{who}")] for who in ("ada@example.org", "bob@example.org")]
     marks = {"k": "letters", "at": "", "box": bob, "marked": {key: "1-4"}, "notices": {"marked": hashes}}
     old, now = MONDAY - timedelta(hours=9), MONDAY + timedelta(minutes=3)
     first = marks | {"dated": now.isoformat(), "dates": {old.isoformat(): {key: "2", "": f"{bob}"}}, "t": 1}
-    ends = {"k": "letters", "sent": {key: "1"}, "back": {key: "2"}, "notices": {"sent": [[ada, "a"]]}, "t": 2}
+    ends = {"k": "letters", "sent": {key: "1"}, "back": {key: "2"}, "notices": {"sent": hashes[:1]}, "t": 2}
     again = {"k": "letters", "at": "", "box": 1, "marked": {key: "3"}, "dated": now.isoformat(), "t": 3}
     heard = restores.known([[first, ends, again, {"k": "letters", "sent": {key: "3"}, "t": 4}]], after=0)
     with database.write() as session:
@@ -617,6 +617,29 @@ def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, 
             notice(database, "ada@example.org")
             assert send(database, config, clock).sent == 0
     assert inbox.recipients == ["ada@example.org"]
+
+
+def test_a_notice_that_went_out_from_another_copy_under_another_number_does_not_again(
+    box, configure, inbox, clock, tmp_path
+):
+    config = configure(smtp={"url": inbox.url})
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    backups.copy_sqlite(Path(config.database), tmp_path / "first.db")
+    notice(box, "ada@example.org")
+    with box.write() as session:
+        note_left(session, "paused", subscriptions="1")  # so that both copies are older
+    backups.copy_sqlite(Path(config.database), tmp_path / "second.db")
+    with box.write() as session:
+        note_left(session, "paused", subscriptions="1")
+    box.close()
+    for name, wanted in (("first.db", ("bob", "ada")), ("second.db", ("bob", "ada", "cyd"))):
+        shutil.copy(tmp_path / name, config.database)
+        with closing(open_database(config.database_url)) as database:
+            go_on(database, Witness(box.witness.journal, clock=clock), clock)
+            for who in wanted:
+                notice(database, f"{who}@example.org")
+            send(database, config, clock)
+    assert sorted(inbox.recipients) == [f"{who}@example.org" for who in ("ada", "bob", "cyd")]
 
 
 def test_what_was_told_of_a_trouble_after_the_copy_is_known_and_what_was_not_said_is_said(

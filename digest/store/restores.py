@@ -23,6 +23,7 @@ from digest.models import (
     EditionState,
     Feed,
     Newsletter,
+    Notice,
     OutboxRow,
     OutboxState,
     Subscriber,
@@ -90,6 +91,16 @@ class _Issue:
             self.out.discard(id_)
             self.had.add(id_)
 
+    def numbered(self, known: Mapping[int, int]) -> _Issue:
+        """The same, of those of which another number is known, by that."""
+        found = _Issue(self.key, self.number)
+        for name in ("had", "out", "doubted", "back"):
+            setattr(found, name, {known[id_] for id_ in getattr(self, name) & known.keys()})
+        for id_ in sorted(known.keys() & self.marks.keys()):
+            found.marks[known[id_]] += self.marks[id_]
+        found.dates = {known[id_]: self.dates[id_] for id_ in sorted(known.keys() & self.dates.keys())}
+        return found
+
     def given_back(self, ids: Iterable[int]) -> None:
         for id_ in ids:
             self.out.discard(id_)
@@ -107,7 +118,8 @@ class Known:
     notice_marks: dict[int, str] = field(default_factory=dict)
     left: list[Record] = field(default_factory=list)
     alerts: alerts.Heard = field(default_factory=alerts.Heard)
-    # What of the copy was there from a tick on, by the copies that were gone on with: the last edition of each newsletter.
+    # What of the copy was there too from a tick on, at which another copy was gone on with: the last edition of each
+    # newsletter.
     lines: list[tuple[int, dict[str, int] | None]] = field(default_factory=list)
     box: int = 0  # the highest number of a letter
     subscription: int = 0
@@ -140,8 +152,11 @@ class Known:
 
     def _line(self, record: Record, *, after: int) -> dict[str, int] | None:
         """What of the copy was there in another one, which was gone on with; None: all, or a release before said it."""
-        copied, ends = record.get("copied"), record.get("ends")
-        if ends is None or copied <= after:
+        if "ends" not in record:
+            return None
+        copied: int = record["copied"]
+        ends: dict[str, int] = record["ends"]
+        if copied <= after:
             return ends
         # That one was made later: of the line that this copy is of, or of one that had left it before.
         lines = (line for tick, line in reversed(self.lines) if tick <= copied)
@@ -414,7 +429,7 @@ def _give_up(session: Session, row: Newsletter, issue: _Issue, have: Iterable[in
     if issue.line is None:
         return 0
     box, dropped = _BOX.c, 0
-    theirs = sa.select(col(Edition.id)).where(Edition.newsletter_id == row.id, Edition.number > issue.line)
+    theirs = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == row.id, col(Edition.number) > issue.line)
     values = {"state": OutboxState.DROPPED, "settled_at": now, "reply": GIVEN_UP}
     doubt = sa.or_(box.in_doubt, box.state == OutboxState.SENDING)
     for some in batched(sorted(have)):
@@ -460,9 +475,14 @@ def _missing(session: Session, ids: Collection[int]) -> int:
 def _notices(session: Session, heard: Known, terms: Terms) -> None:
     """Notices that went out are settled, and are not owed again under the same key."""
     said, rest, now = heard.notices, terms.of(""), terms.now
-    _end_letters(session, _BOX.c.notice_id.is_not(None), _BOX.c.id, said, rest, now=now)
+    marks = heard.notice_marks
+    query = sa.select(col(OutboxRow.id), col(Notice.key)).join(Notice, col(Notice.id) == OutboxRow.notice_id)
+    owed = {witness.notice_mark(key): id_ for id_, key in session.execute(query)} if marks else {}
+    # By what they are for: another copy that was gone on with gave them other numbers.
+    own = said.numbered({id_: owed[mark] for id_, mark in marks.items() if mark in owed})
+    _end_letters(session, _BOX.c.notice_id.is_not(None), _BOX.c.id, own, rest, now=now)
     for some in batched(sorted(said.had | (said.doubtful if rest is not Rest.RESEND else set()))):
-        rows = [{"newsletter_id": 0, "mark": heard.notice_marks[id_], "seq": 1} for id_ in some]
+        rows = [{"newsletter_id": 0, "mark": marks[id_], "seq": 1} for id_ in some]
         session.connection().execute(insert_into(session, WitnessedEntry).on_conflict_do_nothing(), rows)
 
 
