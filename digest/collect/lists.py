@@ -207,7 +207,9 @@ async def _resolve(plan: Plan, asking: _Asking, *, only_names: bool) -> None:
                 plan.left.append(f"{plain(shown(outline.url), limit=100)!r} may be {choices}")
                 settled[-1] = None
             elif len(found) == 1 and asked >= MAX_ASKED:
-                plan.left.append(f"{plain(shown(outline.url), limit=100)}: more than {MAX_ASKED} names are not asked about")
+                plan.left.append(
+                    f"{plain(shown(outline.url), limit=100)}: more than {MAX_ASKED} names are not asked about"
+                )
                 settled[-1] = None
             elif len(found) == 1:
                 asked += 1

@@ -113,6 +113,7 @@ class Known:
 
     tick: int = 0  # the highest
     issues: dict[str, _Issue] = field(default_factory=dict)
+    composed: dict[str, Record] = field(default_factory=dict)  # all editions, also of before
     names: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # of newsletters, by number
     notices: _Issue = field(default_factory=lambda: _Issue("", 0))
     notice_marks: dict[int, str] = field(default_factory=dict)
@@ -128,7 +129,8 @@ class Known:
         if key not in self.issues:
             newsletter_id, _, number = key.partition("/")
             line = self.lines[-1][1] if self.lines else None
-            self.issues[key] = _Issue(key, int(number), None if line is None else line.get(newsletter_id, 0))
+            line_end = None if line is None else line.get(newsletter_id, 0)
+            self.issues[key] = _Issue(key, int(number), line_end, self.composed.get(key))
         return self.issues[key]
 
     def hear(self, record: Record, *, after: int) -> None:
@@ -137,10 +139,9 @@ class Known:
         kind, new = record["k"], record["t"] > after
         if kind == "edition":
             self.names[record["key"].partition("/")[0]].add(record["name"])
+            self.composed[record["key"]] = record
             if new:
                 self.issue(record["key"]).composed = record
-            elif record["key"] in self.issues:
-                self.issues[record["key"]].composed = record
         elif kind == "letters" and new:
             self._hear_letters(record)
         elif kind == "left" and new:
@@ -424,18 +425,24 @@ def _pass_by(session: Session, row: Newsletter, issue: _Issue, terms: Terms, don
 def _give_up(session: Session, row: Newsletter, issue: _Issue, have: Iterable[int], now: datetime) -> int:
     """Who had this edition had the stories of those that the copy has, and that were not there where it was composed.
 
-    So the letters of these that the copy still owes them are not sent; how many.
+    So the letters of these that the copy still owes them are not sent; how many. What else these told comes later.
     """
     if issue.line is None:
         return 0
     box, dropped = _BOX.c, 0
-    theirs = sa.select(col(Edition.id)).where(col(Edition.newsletter_id) == row.id, col(Edition.number) > issue.line)
-    values = {"state": OutboxState.DROPPED, "settled_at": now, "reply": GIVEN_UP}
+    there = select(Edition).where(Edition.newsletter_id == row.id, col(Edition.number) > issue.line)
     doubt = sa.or_(box.in_doubt, box.state == OutboxState.SENDING)
-    for some in batched(sorted(have)):
-        statement = sa.update(_BOX).where(box.edition_id.in_(theirs), box.settled_at.is_(None))
-        statement = statement.where(box.subscription_id.in_(some)).values(**values, in_doubt=doubt)
-        dropped += session.execute(statement, execution_options=_NO_SYNC).rowcount  # type: ignore[attr-defined]
+    values = {"state": OutboxState.DROPPED, "settled_at": now, "reply": GIVEN_UP, "in_doubt": doubt}
+    for edition in session.exec(there).all():
+        for some in batched(sorted(have)):
+            statement = sa.update(_BOX).where(box.edition_id == edition.id, box.settled_at.is_(None))
+            statement = statement.where(box.subscription_id.in_(some)).values(**values)
+            gone = list(session.scalars(statement.returning(box.subscription_id), execution_options=_NO_SYNC))
+            dropped += len(gone)
+            if gone and issue.composed is not None:  # as if that had not been the last that they were given
+                last = (col(Subscription.id).in_(gone), col(Subscription.read_until) == edition.upto_seq)
+                back = {"read_until": issue.composed["upto"], "chosen_from": {}}
+                session.execute(sa.update(Subscription).where(*last).values(**back), execution_options=_NO_SYNC)
     return dropped
 
 
