@@ -29,7 +29,7 @@ from digest.deliver.ledger import Batch, Ledger, Wish
 from digest.deliver.papers import Papers
 from digest.demo.catcher import Catcher
 from digest.errors import FetchError, PutBack
-from digest.models import OutboxRow, OutboxState
+from digest.models import OutboxRow, OutboxState, Subscription
 from digest.store import Database, backups, letters, open_database, outbox, restores
 from digest.store.clock import utc_day
 from digest.store.journal import Journal
@@ -525,6 +525,28 @@ def test_what_the_witness_tells_is_worked_in_on_either_database(database, config
         "ada@example.org": (sent, False, now, 1),
         "bob@example.org": (owed, True, old, 1),
     }
+
+
+def test_who_had_another_edition_instead_is_not_owed_this_one_on_either_database(database, config, clock):
+    owe(database, config, *readers(2))
+    with database.read() as session:
+        newsletter = outbox.due_sources(session, now=clock())[-1].newsletter_id
+    then, key = clock().isoformat(), f"{newsletter}/2"
+    said = [
+        {"k": "accepted", "t": 5, "copied": 0, "ends": {f"{newsletter}": 0}},
+        {"k": "edition", "t": 6, "key": key, "name": "daily", "slot": None, "composed": then, "upto": 7}
+        | {"turns": [], "tape": []},
+        {"k": "letters", "t": 7, "at": then, "box": 9, "marked": {key: "1"}, "dated": then},
+        {"k": "letters", "t": 8, "sent": {key: "1"}},
+    ]
+    with database.write() as session:
+        heard = restores.known([said], after=0)
+        done = restores.accept(session, heard, Standing("older", 0, "x", 8, "x"), restores.Terms({}, clock()))
+    assert [(paper.editions, paper.dropped, paper.moved) for paper in done.papers] == [([2], 1, 1)]
+    with database.read() as session:
+        found = session.exec(select(OutboxRow.state, OutboxRow.in_doubt).order_by(col(OutboxRow.id))).all()
+        assert found == [(OutboxState.DROPPED, False), (OutboxState.OWED, False)]
+        assert session.exec(select(Subscription.read_until).where(col(Subscription.id) == 1)).one() == 7
 
 
 def go_on(database: Database, witness: Witness, clock: Clock) -> None:
