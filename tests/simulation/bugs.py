@@ -426,13 +426,6 @@ BUGS = (
         ("restores",),
     ),
     Bug(
-        "an edition that another copy had is sent after one with its stories",
-        "store/restores.py",
-        "    if issue.line is None:\n",
-        "    if True:\n",
-        ("restores",),
-    ),
-    Bug(
         "editions are numbered as if those that went out had not been",
         "store/restores.py",
         "    row.edition_number = max(row.edition_number, issue.number)\n",
