@@ -845,6 +845,7 @@ def test_lists_in_lists_are_read_once_each_and_not_without_end(site: Site) -> No
         outline("A page", type="link", url=f"{site.base}/page.html"),
         outline("Gone", type="include", url="/gone.opml"),
         outline("Mine", type="include", url="file:///etc/passwd"),
+        outline("Secret", type="include", url="ftp://ada:hunter2@lists.example/a.opml"),
     )
     site.pages["/b.opml"] = opml(
         outline("B", xmlUrl="https://b.example/"), outline("Back", type="include", url="a.opml")
@@ -859,6 +860,7 @@ def test_lists_in_lists_are_read_once_each_and_not_without_end(site: Site) -> No
     assert "L3" in found and "L6" not in found
     assert len(site.paths()) == len(set(site.paths())) and "/page.html" not in site.paths()
     told = "\n".join(plan.left)
+    assert "hunter2" not in told and "lists.example/a.opml' is not on the web" in told
     assert "gone.opml answers 404" in told and "'file:///etc/passwd' is not on the web" in told and "5 deep" in told
     assert [one.url for one in plan.lists] == [site.base + "/a.opml"]
     site.asked.clear()

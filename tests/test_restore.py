@@ -29,12 +29,12 @@ from digest.deliver.ledger import Batch, Ledger, Wish
 from digest.deliver.papers import Papers
 from digest.demo.catcher import Catcher
 from digest.errors import FetchError, PutBack
-from digest.models import OutboxRow, OutboxState
+from digest.models import OutboxRow, OutboxState, Subscription
 from digest.store import Database, backups, letters, open_database, outbox, restores
 from digest.store.clock import utc_day
 from digest.store.journal import Journal
 from digest.store.run_tables import RunDay
-from digest.store.witness import Standing, Witness, note_left
+from digest.store.witness import Standing, Witness, note_left, notice_mark
 
 PEOPLE = ("ada@example.org", "bob@example.org", "cyd@example.org")
 
@@ -239,6 +239,52 @@ def test_who_reads_weekly_gets_all_that_they_had_not(house):
     assert set(had[PEOPLE[2]]) == {"first", "quokka", "marimba", "isotope", "lighthouse", "tundra", "velvet"}
     assert house.letters()[PEOPLE[2]] == 1
     assert all(set(had[who]) == set(house.titles) for who in PEOPLE[:2])
+
+
+@pytest.mark.parametrize("also", [False, True])
+def test_a_copy_from_before_another_was_gone_on_with_tells_nothing_twice(house, also):
+    """The second copy owes an edition that the first did not have, and whose stories went out from there since."""
+    house.day("quokka")
+    first = house.copy("first.db")
+    settings, away = (house.folder / "digest.toml").read_text(), "smtp://127.0.0.1:1"
+    settings = settings.replace("[smtp]", "[smtp]\nmax_lateness_hours = 96")
+    (house.folder / "digest.toml").write_text(settings.replace(house.inbox.url, away))
+    house.day("marimba", code=69)
+    second = house.copy("second.db")
+    house.put_back(first)
+    house("restore", "accept", "--yes")
+    if also:  # what was composed there stays owed as well, and the stories of the other go out first
+        house.day("isotope", code=69)
+        third = house.copy("third.db")
+    (house.folder / "digest.toml").write_text(settings)
+    if not also:
+        house.day("isotope")
+    house.put_back(second)
+    house("restore", "accept", "--yes")
+    if also:
+        house("deliver")
+        house.put_back(third)
+        house("restore", "accept", "--yes")
+    house.day("tundra")
+    assert all(theirs == Counter(house.titles) for theirs in house.had().values()), house.had()
+
+
+def test_of_which_editions_of_a_copy_others_took_the_place():
+    """Copies that went on one after the other, each with where it ends; asked of one of tick 8, with editions to 4."""
+
+    def line(*accepted: tuple[int, int, int]) -> int | None:
+        said = [{"k": "accepted", "t": t, "copied": copied, "ends": {"1": end}} for t, copied, end in accepted]
+        heard = restores.known([[*said, {"k": "letters", "marked": {"1/9": "1"}, "t": 99}]], after=8)
+        return heard.issue("1/9").line
+
+    assert line() is None
+    assert line((20, 5, 2)) == 2  # a copy from before it
+    assert line((20, 9, 5)) is None  # one from after it
+    assert line((20, 5, 2), (30, 25, 7)) == 2  # one of what that became
+    assert line((20, 5, 2), (30, 9, 5)) is None  # or one of its own again
+    assert line((20, 5, 2), (30, 25, 7), (40, 3, 1)) == 1
+    old = {"k": "accepted", "t": 20}  # of a release that did not say
+    assert restores.known([[old]], after=8).issue("1/9").line is None
 
 
 def test_who_left_was_suppressed_or_erased_since_stays_so(house):
@@ -456,12 +502,12 @@ def test_what_the_witness_tells_is_worked_in_on_either_database(database, config
     with database.read() as session:
         by_person = {line.email: line.id for line in letters.lines(session)}
         key = f"{outbox.due_sources(session, now=clock())[-1].newsletter_id}/1"
-    ada, bob = by_person["ada@example.org"], by_person["bob@example.org"]
-    hashes = [[ada, "a"], [bob, "b"]]
+    bob = by_person["bob@example.org"]
+    hashes = [[by_person[who], notice_mark(f"confirm:{who}")] for who in ("ada@example.org", "bob@example.org")]
     marks = {"k": "letters", "at": "", "box": bob, "marked": {key: "1-4"}, "notices": {"marked": hashes}}
     old, now = MONDAY - timedelta(hours=9), MONDAY + timedelta(minutes=3)
     first = marks | {"dated": now.isoformat(), "dates": {old.isoformat(): {key: "2", "": f"{bob}"}}, "t": 1}
-    ends = {"k": "letters", "sent": {key: "1"}, "back": {key: "2"}, "notices": {"sent": [[ada, "a"]]}, "t": 2}
+    ends = {"k": "letters", "sent": {key: "1"}, "back": {key: "2"}, "notices": {"sent": hashes[:1]}, "t": 2}
     again = {"k": "letters", "at": "", "box": 1, "marked": {key: "3"}, "dated": now.isoformat(), "t": 3}
     heard = restores.known([[first, ends, again, {"k": "letters", "sent": {key: "3"}, "t": 4}]], after=0)
     with database.write() as session:
@@ -479,6 +525,28 @@ def test_what_the_witness_tells_is_worked_in_on_either_database(database, config
         "ada@example.org": (sent, False, now, 1),
         "bob@example.org": (owed, True, old, 1),
     }
+
+
+def test_who_had_another_edition_instead_is_not_owed_this_one_on_either_database(database, config, clock):
+    owe(database, config, *readers(2))
+    with database.read() as session:
+        newsletter = outbox.due_sources(session, now=clock())[-1].newsletter_id
+    then, key = clock().isoformat(), f"{newsletter}/2"
+    said = [
+        {"k": "accepted", "t": 5, "copied": 0, "ends": {f"{newsletter}": 0}},
+        {"k": "edition", "t": 6, "key": key, "name": "daily", "slot": None, "composed": then, "upto": 7}
+        | {"turns": [], "tape": []},
+        {"k": "letters", "t": 7, "at": then, "box": 9, "marked": {key: "1"}, "dated": then},
+        {"k": "letters", "t": 8, "sent": {key: "1"}},
+    ]
+    with database.write() as session:
+        heard = restores.known([said], after=0)
+        done = restores.accept(session, heard, Standing("older", 0, "x", 8, "x"), restores.Terms({}, clock()))
+    assert [(paper.editions, paper.dropped, paper.moved) for paper in done.papers] == [([2], 1, 1)]
+    with database.read() as session:
+        found = session.exec(select(OutboxRow.state, OutboxRow.in_doubt).order_by(col(OutboxRow.id))).all()
+        assert found == [(OutboxState.DROPPED, False), (OutboxState.OWED, False)]
+        assert session.exec(select(Subscription.read_until).where(col(Subscription.id) == 1)).one() == 7
 
 
 def go_on(database: Database, witness: Witness, clock: Clock) -> None:
@@ -582,6 +650,29 @@ def test_reminders_and_confirmations_that_went_out_do_not_again(box, configure, 
             notice(database, "ada@example.org")
             assert send(database, config, clock).sent == 0
     assert inbox.recipients == ["ada@example.org"]
+
+
+def test_a_notice_that_went_out_from_another_copy_under_another_number_does_not_again(
+    box, configure, inbox, clock, tmp_path
+):
+    config = configure(smtp={"url": inbox.url})
+    box.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    backups.copy_sqlite(Path(config.database), tmp_path / "first.db")
+    notice(box, "ada@example.org")
+    with box.write() as session:
+        note_left(session, "paused", subscriptions="1")  # so that both copies are older
+    backups.copy_sqlite(Path(config.database), tmp_path / "second.db")
+    with box.write() as session:
+        note_left(session, "paused", subscriptions="1")
+    box.close()
+    for name, wanted in (("first.db", ("bob", "ada")), ("second.db", ("bob", "ada", "cyd"))):
+        shutil.copy(tmp_path / name, config.database)
+        with closing(open_database(config.database_url)) as database:
+            go_on(database, Witness(box.witness.journal, clock=clock), clock)
+            for who in wanted:
+                notice(database, f"{who}@example.org")
+            send(database, config, clock)
+    assert sorted(inbox.recipients) == [f"{who}@example.org" for who in ("ada", "bob", "cyd")]
 
 
 def test_what_was_told_of_a_trouble_after_the_copy_is_known_and_what_was_not_said_is_said(

@@ -169,7 +169,7 @@ def _put(plan: Plan, listed: Listed, base: str, folders: tuple[str, ...], depth:
         if url := http_url(include.url, base, login=True):
             yield _Waits(url, (*folders, *include.folders), base, depth)
         else:
-            plan.left.append(f"the list {plain(include.url, limit=100)!r} is not on the web")
+            plan.left.append(f"the list {plain(shown(include.url), limit=100)!r} is not on the web")
 
 
 # ---------------------------------------------------------------- places
@@ -184,9 +184,9 @@ async def _resolve(plan: Plan, asking: _Asking, *, only_names: bool) -> None:
             try:
                 found = await asking.looker.at(place)
             except FetchError as error:
-                return f"{plain(outline.url, limit=100)}: {shown(error.url)} {error.reason}"
+                return f"{plain(shown(outline.url), limit=100)}: {shown(error.url)} {error.reason}"
         if found.feed is None:
-            return f"{plain(outline.url, limit=100)}: names several feeds; add one of them"
+            return f"{plain(shown(outline.url), limit=100)}: names several feeds; add one of them"
         return replace(outline, url=found.url, title=outline.title or found.feed.title)
 
     waiting: list[tuple[int, Outline, asyncio.Task[Outline | str]]] = []
@@ -201,13 +201,15 @@ async def _resolve(plan: Plan, asking: _Asking, *, only_names: bool) -> None:
             settled.append(outline)
             if len(found) == 1 and found[0].sure:
                 settled[-1] = replace(outline, url=found[0].feeds[0])
-                plan.became.append(f"{plain(outline.url, limit=100)} is {found[0].what}: {found[0].feeds[0]}")
+                plan.became.append(f"{plain(shown(outline.url), limit=100)} is {found[0].what}: {found[0].feeds[0]}")
             elif len(found) > 1 and not address(outline.url):
                 choices = "; ".join(f"{place.what}: {place.feeds[0]}" for place in found if place.feeds)
-                plan.left.append(f"{plain(outline.url, limit=100)!r} may be {choices}")
+                plan.left.append(f"{plain(shown(outline.url), limit=100)!r} may be {choices}")
                 settled[-1] = None
             elif len(found) == 1 and asked >= MAX_ASKED:
-                plan.left.append(f"{plain(outline.url, limit=100)}: more than {MAX_ASKED} names are not asked about")
+                plan.left.append(
+                    f"{plain(shown(outline.url), limit=100)}: more than {MAX_ASKED} names are not asked about"
+                )
                 settled[-1] = None
             elif len(found) == 1:
                 asked += 1
@@ -219,5 +221,5 @@ async def _resolve(plan: Plan, asking: _Asking, *, only_names: bool) -> None:
             settled[number] = None
         else:
             settled[number] = answer
-            plan.became.append(f"{plain(outline.url, limit=100)} is {answer.url}")
+            plan.became.append(f"{plain(shown(outline.url), limit=100)} is {answer.url}")
     plan.outlines = [outline for outline in settled if outline is not None]

@@ -23,6 +23,7 @@ from digest.models import (
     EditionState,
     Feed,
     Newsletter,
+    Notice,
     OutboxRow,
     OutboxState,
     Subscriber,
@@ -38,8 +39,10 @@ from digest.store.witness_tables import Installation, WitnessedEntry
 
 HOW = "known from the witness"
 SENT = "sent before the database was put back, as its witness knows"
+GIVEN_UP = "its stories went out with another edition, before the database was put back"
+PASSED_BY = "it went out before the database was put back, which does not have it"
 IN_DOUBT = "in doubt: it was under way when its witness heard of it last"
-GAP = 1_000  # numbers that are passed over beyond the highest known one: of some nothing was heard
+GAP = 1_000  # numbers (and ticks) that are passed over beyond the highest known one: of some nothing was heard
 _NO_SYNC = {"synchronize_session": False}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
 
@@ -58,6 +61,7 @@ class _Issue:
 
     key: str
     number: int
+    line: int | None = None  # the last edition of the copy that was there, where it was composed; None: all of them
     composed: Record | None = None
     had: set[int] = field(default_factory=set)
     out: set[int] = field(default_factory=set)  # marked, and no end was heard of
@@ -87,6 +91,16 @@ class _Issue:
             self.out.discard(id_)
             self.had.add(id_)
 
+    def numbered(self, known: Mapping[int, int]) -> _Issue:
+        """The same, of those of which another number is known, by that."""
+        found = _Issue(self.key, self.number)
+        for name in ("had", "out", "doubted", "back"):
+            setattr(found, name, {known[id_] for id_ in getattr(self, name) & known.keys()})
+        for id_ in sorted(known.keys() & self.marks.keys()):
+            found.marks[known[id_]] += self.marks[id_]
+        found.dates = {known[id_]: self.dates[id_] for id_ in sorted(known.keys() & self.dates.keys())}
+        return found
+
     def given_back(self, ids: Iterable[int]) -> None:
         for id_ in ids:
             self.out.discard(id_)
@@ -99,17 +113,24 @@ class Known:
 
     tick: int = 0  # the highest
     issues: dict[str, _Issue] = field(default_factory=dict)
+    composed: dict[str, Record] = field(default_factory=dict)  # all editions, also of before
     names: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # of newsletters, by number
     notices: _Issue = field(default_factory=lambda: _Issue("", 0))
     notice_marks: dict[int, str] = field(default_factory=dict)
     left: list[Record] = field(default_factory=list)
     alerts: alerts.Heard = field(default_factory=alerts.Heard)
+    # What of the copy was there too from a tick on, at which another copy was gone on with: the last edition of each
+    # newsletter.
+    lines: list[tuple[int, dict[str, int] | None]] = field(default_factory=list)
     box: int = 0  # the highest number of a letter
     subscription: int = 0
 
     def issue(self, key: str) -> _Issue:
         if key not in self.issues:
-            self.issues[key] = _Issue(key, int(key.partition("/")[2]))
+            newsletter_id, _, number = key.partition("/")
+            line = self.lines[-1][1] if self.lines else None
+            line_end = None if line is None else line.get(newsletter_id, 0)
+            self.issues[key] = _Issue(key, int(number), line_end, self.composed.get(key))
         return self.issues[key]
 
     def hear(self, record: Record, *, after: int) -> None:
@@ -118,16 +139,29 @@ class Known:
         kind, new = record["k"], record["t"] > after
         if kind == "edition":
             self.names[record["key"].partition("/")[0]].add(record["name"])
+            self.composed[record["key"]] = record
             if new:
                 self.issue(record["key"]).composed = record
-            elif record["key"] in self.issues:
-                self.issues[record["key"]].composed = record
         elif kind == "letters" and new:
             self._hear_letters(record)
         elif kind == "left" and new:
             self.left += record["who"]
         elif kind == "alerts" and new:
             self.alerts.hear(record)
+        elif kind == "accepted" and new:
+            self.lines.append((record["t"], self._line(record, after=after)))
+
+    def _line(self, record: Record, *, after: int) -> dict[str, int] | None:
+        """What of the copy was there in another one, which was gone on with; None: all, or a release before said it."""
+        if "ends" not in record:
+            return None
+        copied: int = record["copied"]
+        ends: dict[str, int] = record["ends"]
+        if copied <= after:
+            return ends
+        # That one was made later: of the line that this copy is of, or of one that had left it before.
+        lines = (line for tick, line in reversed(self.lines) if tick <= copied)
+        return next((line and {key: min(ends.get(key, 0), line[key]) for key in line} for line in lines), None)
 
     def _hear_letters(self, record: Record) -> None:
         self.box = max(self.box, record.get("box", 0))
@@ -200,6 +234,7 @@ def accept(session: Session, heard: Known, standing: Standing, terms: Terms) -> 
     """Work in what the witness knows, as one transaction: of the caller, who commits it or tries it out."""
     done = Accepted()
     rows = {row.id: row for row in session.exec(select(Newsletter).with_for_update())}
+    ends = {row.id or 0: row.edition_number for row in rows.values()}
     for newsletter_id, issues in sorted(_by_newsletter(heard).items()):
         row = _resolved(rows, int(newsletter_id), heard.names[newsletter_id])
         if row is None:
@@ -207,6 +242,8 @@ def accept(session: Session, heard: Known, standing: Standing, terms: Terms) -> 
             continue
         done.papers.append(_newsletter(session, row, issues, terms))
         done.unknown_readers += _missing(session, {id_ for issue in issues for id_ in issue.had | issue.doubtful})
+    for row in rows.values():
+        row.seq += GAP  # stories that were gathered since, and of which nobody heard, may come back with another copy
     # All of what went out has to be there again before something else does: each feed is asked in the next run.
     session.execute(sa.update(Feed).where(col(Feed.next_at) > terms.now).values(next_at=terms.now))
     _notices(session, heard, terms)
@@ -216,9 +253,9 @@ def accept(session: Session, heard: Known, standing: Standing, terms: Terms) -> 
             done.gone[what] = done.gone.get(what, 0) + number
     _pass_numbers(session, OutboxRow, heard.box)
     _pass_numbers(session, Subscription, heard.subscription)
-    done.tick = max(standing.tick, standing.seen, heard.tick) + 1
+    done.tick = max(standing.tick, standing.seen, heard.tick) + GAP
     session.execute(sa.update(Installation).values(id=standing.witness or standing.installation, tick=done.tick))
-    witness.note_accepted(session)
+    witness.note_accepted(session, copied=standing.tick, ends=ends)
     return done
 
 
@@ -247,7 +284,7 @@ def _newsletter(session: Session, row: Newsletter, issues: Iterable[_Issue], ter
         there = session.exec(
             select(Edition).where(Edition.newsletter_id == row.id, Edition.number == issue.number)
         ).one_or_none()
-        if there is not None and _same(there, issue):
+        if there is not None and there.state_reason != PASSED_BY and _same(there, issue):
             _settle(session, there, issue, terms, done)
         elif issue.composed is not None or issue.went_out:
             _pass_by(session, row, issue, terms, done)
@@ -256,8 +293,7 @@ def _newsletter(session: Session, row: Newsletter, issues: Iterable[_Issue], ter
                     if marks.setdefault(name, seq) != seq:
                         torn.add(name)
                     before = max(before, seq)
-    if done.editions or before > row.seq or marks:
-        row.seq = max(row.seq, before) + GAP
+    row.seq = max(row.seq, before)
     done.stories = len({seq for seq in marks.values() if seq})
     values = [{"newsletter_id": row.id, "mark": mark, "seq": seq} for mark, seq in marks.items() if mark not in torn]
     for some in batched(values):
@@ -356,6 +392,7 @@ def _pass_by(session: Session, row: Newsletter, issue: _Issue, terms: Terms, don
     rest = terms.of(done.newsletter)
     have = set(issue.had) | (issue.doubtful if rest is not Rest.RESEND else set())
     done.doubtful += len(issue.doubtful)
+    done.dropped += _give_up(session, row, issue, have, terms.now)
     if said is None:  # the power failed between the letters and what they are of; readers begin where they were
         return
     composed = datetime.fromisoformat(said["composed"])
@@ -373,7 +410,7 @@ def _pass_by(session: Session, row: Newsletter, issue: _Issue, terms: Terms, don
                 composed_at=composed,
                 upto_seq=said["upto"],
                 state=EditionState.CANCELLED,
-                state_reason="it went out before the database was put back, which does not have it",
+                state_reason=PASSED_BY,
                 sender="",
             )
         )
@@ -383,6 +420,30 @@ def _pass_by(session: Session, row: Newsletter, issue: _Issue, terms: Terms, don
         own, at = (cadence, hour, zone), datetime.fromisoformat(moment)
         offered[own] = max(at, offered.get(own, at))
     done.moved += _move(session, have, upto=said["upto"], offered=offered, at=composed)
+
+
+def _give_up(session: Session, row: Newsletter, issue: _Issue, have: Iterable[int], now: datetime) -> int:
+    """Who had this edition had the stories of those that the copy has, and that were not there where it was composed.
+
+    So the letters of these that the copy still owes them are not sent; how many. What else these told comes later.
+    """
+    if issue.line is None:
+        return 0
+    box, dropped = _BOX.c, 0
+    there = select(Edition).where(Edition.newsletter_id == row.id, col(Edition.number) > issue.line)
+    doubt = sa.or_(box.in_doubt, box.state == OutboxState.SENDING)
+    values = {"state": OutboxState.DROPPED, "settled_at": now, "reply": GIVEN_UP, "in_doubt": doubt}
+    for edition in session.exec(there).all():
+        for some in batched(sorted(have)):
+            statement = sa.update(_BOX).where(box.edition_id == edition.id, box.settled_at.is_(None))
+            statement = statement.where(box.subscription_id.in_(some)).values(**values)
+            gone = list(session.scalars(statement.returning(box.subscription_id), execution_options=_NO_SYNC))
+            dropped += len(gone)
+            if gone and issue.composed is not None:  # as if that had not been the last that they were given
+                last = (col(Subscription.id).in_(gone), col(Subscription.read_until) == edition.upto_seq)
+                back = {"read_until": issue.composed["upto"], "chosen_from": {}}
+                session.execute(sa.update(Subscription).where(*last).values(**back), execution_options=_NO_SYNC)
+    return dropped
 
 
 def _move(
@@ -421,9 +482,14 @@ def _missing(session: Session, ids: Collection[int]) -> int:
 def _notices(session: Session, heard: Known, terms: Terms) -> None:
     """Notices that went out are settled, and are not owed again under the same key."""
     said, rest, now = heard.notices, terms.of(""), terms.now
-    _end_letters(session, _BOX.c.notice_id.is_not(None), _BOX.c.id, said, rest, now=now)
+    marks = heard.notice_marks
+    query = sa.select(col(OutboxRow.id), col(Notice.key)).join(Notice, col(Notice.id) == OutboxRow.notice_id)
+    owed = {witness.notice_mark(key): id_ for id_, key in session.execute(query)} if marks else {}
+    # By what they are for: another copy that was gone on with gave them other numbers.
+    own = said.numbered({id_: owed[mark] for id_, mark in marks.items() if mark in owed})
+    _end_letters(session, _BOX.c.notice_id.is_not(None), _BOX.c.id, own, rest, now=now)
     for some in batched(sorted(said.had | (said.doubtful if rest is not Rest.RESEND else set()))):
-        rows = [{"newsletter_id": 0, "mark": heard.notice_marks[id_], "seq": 1} for id_ in some]
+        rows = [{"newsletter_id": 0, "mark": marks[id_], "seq": 1} for id_ in some]
         session.connection().execute(insert_into(session, WitnessedEntry).on_conflict_do_nothing(), rows)
 
 

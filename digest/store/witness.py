@@ -295,11 +295,13 @@ def noted(session: Session) -> Notes | None:
     return found
 
 
-def note_accepted(session: Session) -> None:
-    """That a database that was put back goes on."""
+def note_accepted(session: Session, *, copied: int, ends: Mapping[int, int]) -> None:
+    """That a copy of a tick goes on, which ends at an edition of each newsletter, by numbers: others are given up."""
     notes = noted(session)
     if notes is not None:
-        notes.records.append({"k": "accepted", "at": notes.witness.clock().isoformat(timespec="seconds")})
+        at = notes.witness.clock().isoformat(timespec="seconds")
+        said = {str(newsletter_id): number for newsletter_id, number in ends.items()}
+        notes.records.append({"k": "accepted", "at": at, "copied": copied, "ends": said})
 
 
 # ---------------------------------------------------------------- what is noted

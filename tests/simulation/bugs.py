@@ -421,8 +421,8 @@ BUGS = (
     Bug(
         "the next stories are given the numbers of those that went out",
         "store/restores.py",
-        "        row.seq = max(row.seq, before) + GAP\n",
-        "        pass\n",
+        "    row.seq = max(row.seq, before)\n",
+        "    row.seq -= GAP\n",
         ("restores",),
     ),
     Bug(
