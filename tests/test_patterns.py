@@ -14,7 +14,7 @@ from digest.curate import rules
 
 # Characters, and steps for each of them: a pattern that looks a fixed way ahead from each may take some hundreds. Full
 # lengths take minutes; what is no worse than its square shows at a hundredth of them as well.
-SHORT, LONG, STEPS = (1_000, 100_000, 300) if os.environ.get("DIGEST_PATTERNS") == "long" else (80, 1_000, 200)
+SHORT, LONG, STEPS = (1_000, 40_000, 300) if os.environ.get("DIGEST_PATTERNS") == "long" else (80, 1_000, 200)
 WORST = 1  # of the short texts, by the steps they took, that is driven at full length as well
 
 # They read mails and styles of ours. What strangers wrote is in a mail escaped, and in no style.
