@@ -60,7 +60,7 @@ def config(configure) -> Config:
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = sys.modules.get("digest.edition.laying_out") or __import__("digest.edition.laying_out").edition.laying_out
     monkeypatch.setattr(sys.modules["digest.edition.compose"], "AT_ONCE", 3)
-    monkeypatch.setattr(steps, "_READERS", 3)
+    monkeypatch.setattr(steps, "_READERS", (3, 3))
     monkeypatch.setattr(steps, "_AT_A_TIME", 1)
 
 

@@ -8,6 +8,7 @@ What a reader, an editor or another composer changed between two steps counts fo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,7 +38,8 @@ from digest.schedule import Turn
 from digest.store import Database, editions, newsletters, people, recipients, tallies, waking
 
 _AT_A_TIME = 200  # variants stored in one transaction
-_READERS = 500  # whose letters are owed in one transaction
+_READERS = (500, 10_000)  # whose letters are owed in one transaction: of the first and at least, and at most
+_LASTS = 0.25  # seconds that one is to last
 
 
 class _Over(Exception):
@@ -155,9 +157,7 @@ def _nothing(database: Database, seen: _Seen, name: str, config: Config, *, now:
     """There is too little for anybody: their slot has passed, and the stories wait."""
     slot = _slot(config, name, now)
     _map(seen)
-    for some in _left(database, seen, name, marks=slot is not None):
-        _step(database, seen, name, some, now=now)
-        database.give_way()
+    _owe_left(database, seen, name, marks=slot is not None, now=now)
     with database.write() as session:
         row = newsletters.lock(session, name)
         row.slot_at = max(row.slot_at, slot or now)
@@ -191,11 +191,7 @@ def _go_on(
     for _ in range(TRIES):
         _store(database, seen, name, now=now)
         chosen = first and config.newsletters[name].slots is not None
-        found = False
-        for some in _left(database, seen, name, marks=chosen):
-            found = True
-            _step(database, seen, name, some, now=now)
-            database.give_way()
+        found = _owe_left(database, seen, name, marks=chosen, now=now)
         if not found and not first:
             break
         first = False
@@ -248,18 +244,30 @@ def _plain(group: recipients.Group) -> recipients.Group:
     return group._replace(readers=0)
 
 
-def _left(database: Database, seen: _Seen, name: str, *, marks: bool) -> Iterable[Sequence[int]]:
-    """Whose letters are not written yet, some at a time. With `marks` also whose slot passes without one."""
+def _owe_left(database: Database, seen: _Seen, name: str, *, marks: bool, now: datetime) -> bool:
+    """Owe what is not written yet, in steps as large as are done in a moment; False where nothing was left."""
+    ids = _left(database, seen, name, marks=marks)
+    at, (size, most) = 0, _READERS
+    while at < len(ids):
+        began = time.monotonic()
+        _step(database, seen, name, ids[at : at + size], now=now)
+        lasted = time.monotonic() - began
+        at += size
+        database.give_way()
+        size = min(most, max(_READERS[0], min(2 * size, int(size * _LASTS / (lasted or _LASTS)))))
+    return bool(ids)
+
+
+def _left(database: Database, seen: _Seen, name: str, *, marks: bool) -> Sequence[int]:
+    """Whose letters are not written yet. With `marks` also whose slot passes without one."""
     variants = {group: id_ or None for group, id_ in seen.known.items() if id_ is not None}
     if not variants and not marks:
-        return
+        return ()
     with database.read() as session:
         row = newsletters.find(session, name)
         edition = session.get(Edition, seen.edition_id) if seen.edition_id else None
         with recipients.laid_out(session, seen.turns):
-            ids = recipients.left_to_lay(session, edition, row.id or 0, variants, marks=marks)
-    for start in range(0, len(ids), _READERS):
-        yield ids[start : start + _READERS]
+            return recipients.left_to_lay(session, edition, row.id or 0, variants, marks=marks)
 
 
 def _step(database: Database, seen: _Seen, name: str, some: Sequence[int], *, now: datetime) -> None:

@@ -457,7 +457,7 @@ class Stage:
         compose, laying_out = _steps("compose"), _steps("laying_out")
         at_once = compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME
         if most := self.shape.at_once:
-            compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME = most, most, 1
+            compose.AT_ONCE, laying_out._READERS, laying_out._AT_A_TIME = most, (most, most), 1
         try:
             yield
         finally:
