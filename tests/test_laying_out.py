@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from conftest import MONDAY
 from mailing import send
 from people import enrol
-from sqlmodel import select
+from sqlmodel import Session, select
 from test_choices import NEWS, news
 
 from digest import edition, subscribe
@@ -299,14 +299,7 @@ def test_what_readers_change_meanwhile_counts_from_then_on(all_here, config):
             subscribe.remove(session, f"{gone}@example.org", newsletter="daily", evidence=said())
             subscribe.pause(session, f"{paused}@example.org", newsletter="daily", until=None, evidence=said())
             suppressions.add(session, f"{barred}@example.org", reason="test", now=MONDAY)
-            subscribe.change(
-                session,
-                f"{chose}@example.org",
-                newsletter="daily",
-                evidence=said(),
-                known_topics={"ai", "web", "games"},
-                choices={"plain": True},
-            )
+            choose(session, chose, {"plain": True})
         join(all_here, "new", now=MONDAY + DAY)
 
     outcome: dict[str, str] = {}
@@ -331,14 +324,7 @@ def test_who_chooses_meanwhile_has_their_own_hour_of_that_day_all_the_same(all_h
         if step == 6:
             assert "fay" not in told(all_here, 2)
             with all_here.write() as session:
-                subscribe.change(
-                    session,
-                    "fay@example.org",
-                    newsletter="daily",
-                    evidence=said(),
-                    known_topics={"ai", "web", "games"},
-                    choices={"plain": True},
-                )
+                choose(session, "fay", {"plain": True})
 
     Steps(monkeypatch, change)
     assert compose(all_here, config, days=2).letters == 6
@@ -350,14 +336,7 @@ def test_who_had_their_letter_and_widens_their_topics_gets_no_second(all_here, c
     def change() -> None:
         with all_here.write() as session:
             for name in told(all_here):
-                subscribe.change(
-                    session,
-                    f"{name}@example.org",
-                    newsletter="daily",
-                    evidence=said(),
-                    known_topics={"ai", "web", "games"},
-                    choices={"topics": []},
-                )
+                choose(session, name, {"topics": []})
 
     half_way(all_here, config, change)
     assert told(all_here).keys() == ALL.keys()
@@ -383,14 +362,7 @@ def test_a_mail_that_is_rendered_later_is_without_what_an_editor_took_out(all_he
         with all_here.write() as session:
             story = session.exec(select(Story).where(Story.seq == 2)).one()
             edition.drop(session, "daily", story.id, dropped=True)
-            subscribe.change(
-                session,
-                "fay@example.org",
-                newsletter="daily",
-                evidence=said(),
-                known_topics={"ai", "web", "games"},
-                choices={"plain": True},
-            )
+            choose(session, "fay", {"plain": True})
 
     half_way(all_here, config, change)
     assert told(all_here) == ALL | {"fay": [1]}
@@ -495,6 +467,11 @@ def test_with_another_schedule_it_comes_to_its_end_all_the_same(all_here, config
 
 def scheduled(words: str) -> dict[str, Any]:
     return {key: value for key, value in NEWS.items() if key != "schedule"} | ({"schedule": words} if words else {})
+
+
+def choose(session: Session, name: str, choices: dict[str, Any]) -> None:
+    who, known = f"{name}@example.org", {"ai", "web", "games"}
+    subscribe.change(session, who, newsletter="daily", evidence=said(), known_topics=known, choices=choices)
 
 
 def begin(database: Database, config: Config) -> None:
@@ -652,3 +629,13 @@ def test_no_step_goes_through_the_letters_of_others(box, config):
     by_number = ("subscription USING INTEGER PRIMARY KEY", "subscription_id=?", "edition_id=? AND subscriber_id=?")
     theirs = [one for one in found if " outbox " in one or " subscription " in one]
     assert theirs and not [one for one in theirs if not any(words in one for words in by_number)]
+
+
+@pytest.mark.parametrize(
+    ("size", "lasted", "following"),
+    [(500, 0.0, 1000), (500, 0.1, 1000), (800, 0.2, 1000), (500, 3600.0, 500), (4000, 0.5, 2000), (8000, 0.01, 10_000)],
+)
+def test_a_step_is_as_large_as_takes_a_moment(monkeypatch, size, lasted, following):
+    steps = sys.modules["digest.edition.laying_out"]
+    monkeypatch.setattr(steps, "_READERS", (500, 10_000))
+    assert steps._next_size(size, lasted) == following

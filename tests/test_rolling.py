@@ -23,11 +23,8 @@ from digest.store import open_database
 from digest.store.database import alembic_settings, head
 
 ROOT = Path(__file__).parent.parent
-LETTERS, BEFORE, PER_SECOND = (
-    700,
-    70,
-    60,
-)  # ten seconds are left: each five a worker looks of which release the tables are
+# Ten seconds are left: each five a worker looks of which release the tables are.
+LETTERS, BEFORE, PER_SECOND = 700, 70, 60
 LATER = '''"""What the release after this one adds."""
 
 import sqlalchemy as sa

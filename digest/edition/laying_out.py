@@ -247,15 +247,22 @@ def _plain(group: recipients.Group) -> recipients.Group:
 def _owe_left(database: Database, seen: _Seen, name: str, *, marks: bool, now: datetime) -> bool:
     """Owe what is not written yet, in steps as large as are done in a moment; False where nothing was left."""
     ids = _left(database, seen, name, marks=marks)
-    at, (size, most) = 0, _READERS
+    at, size = 0, _READERS[0]
     while at < len(ids):
         began = time.monotonic()
         _step(database, seen, name, ids[at : at + size], now=now)
         lasted = time.monotonic() - began
         at += size
         database.give_way()
-        size = min(most, max(_READERS[0], min(2 * size, int(size * _LASTS / (lasted or _LASTS)))))
+        size = _next_size(size, lasted)
     return bool(ids)
+
+
+def _next_size(size: int, lasted: float) -> int:
+    """Of how many readers the next step is, after one that took so many seconds: twice as many at the most."""
+    least, most = _READERS
+    fitting = 2 * size if 2 * lasted <= _LASTS else int(size * _LASTS / lasted)
+    return max(least, min(most, fitting))
 
 
 def _left(database: Database, seen: _Seen, name: str, *, marks: bool) -> Sequence[int]:
