@@ -202,7 +202,8 @@ def owe(url: str, config: Path, number: int) -> list[str]:
             session.add(variant)
             session.flush()
             with recipients.laid_out(session, {("", None, ""): [Turn(now, now)]}):
-                recipients.owe_letters(session, edition, {recipients.Group(0, "[]", "", False): variant.id}, now=now)
+                all_ = {recipients.Group(0, "[]", "", False): variant.id}
+                recipients.owe(session, edition.newsletter_id, all_, edition=edition, upto=0, marks=False, now=now)
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
     database.close()

@@ -476,7 +476,8 @@ def fill(folder: Path, connections: int, port: int, letters: int, variants: int 
         session.add(variant)
         session.flush()
         with recipients.laid_out(session, {("", None, ""): [Turn(now, now)]}):
-            recipients.owe_letters(session, edition, {recipients.Group(0, "[]", "", False): variant.id}, now=now)
+            all_ = {recipients.Group(0, "[]", "", False): variant.id}
+            recipients.owe(session, edition.newsletter_id, all_, edition=edition, upto=0, marks=False, now=now)
         if variants > 1:
             values = variant.model_dump(exclude={"id", "key", "text"})
             others = [Variant(**values, key=f"{n}", text=f"{text}\nVariant {n}.\n") for n in range(1, variants)]

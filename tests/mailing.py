@@ -57,8 +57,9 @@ def owe(database: Database, config: Config, *emails: str, newsletter: str = "dai
         session.add(variant)
         session.flush()
         with recipients.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
-            recipients.owe_letters(session, edition, {recipients.Group(0, "[]", "", False): variant.id}, now=MONDAY)
-            recipients.mark_turns(session, paper.id, edition=edition, now=MONDAY)
+            all_ = {recipients.Group(0, "[]", "", False): variant.id}
+            upto = edition.upto_seq
+            recipients.owe(session, paper.id, all_, edition=edition, upto=upto, marks=False, now=MONDAY)
 
 
 def enlarge_for(database: Database, *emails: str) -> None:

@@ -148,19 +148,17 @@ def compose(
         if prepared and not wanted.keys() <= press.made.keys():
             raise Moved
         made = press.make(wanted)
-        spared = muted_all(groups, matter.stories, settings, cuts)
+        muted = dict.fromkeys(muted_all(groups, matter.stories, settings, cuts), recipients.MUTED)
+        gets: dict[recipients.Group, int | None] = dict.fromkeys(groups) | muted
         if not made:
-            recipients.pass_over(session, row.id, spared, upto=matter.upto)
-            if slot:
-                recipients.mark_turns(session, row.id, edition=None, now=now)
+            recipients.owe(session, row.id, gets, edition=None, upto=matter.upto, marks=slot is not None, now=now)
             return Composed(name, why=too_few(settings))
         edition = opened(session, row, settings, matter, slot=slot)
         following.keep(session, row.id, matter.found)
-        variants = _store(session, edition, made, wanted)
+        gets |= _store(session, edition, made, wanted)
         pictures.used(session, made, now=now)
-        letters = recipients.owe_letters(session, edition, variants, now=now)
-        recipients.pass_over(session, row.id, spared, upto=matter.upto)
-        recipients.mark_turns(session, row.id, edition=edition, now=now)
+        marks = slot is not None
+        letters = recipients.owe(session, row.id, gets, edition=edition, upto=matter.upto, marks=marks, now=now)
     note(session, edition, due)
     fullest = max(made, key=lambda one: len(one.stories))
     composed = Composed(
@@ -195,13 +193,22 @@ def _store(
 
 
 def turns_of(
-    session: Session, row: NewsletterRow, settings: Newsletter, *, now: datetime, first: bool | None = None
+    session: Session,
+    row: NewsletterRow,
+    settings: Newsletter,
+    *,
+    now: datetime,
+    first: bool | None = None,
+    unread: int | None = None,
 ) -> dict[recipients.Hours, list[Turn]]:
-    """Who of which schedule gets the edition that is due now, and when. Is it the `first`? None: as the row says."""
+    """Who of which schedule gets the edition that is due now, and when. Is it the `first`? None: as the row says.
+
+    With `unread` only schedules of those who have not read up to that seq.
+    """
     assert row.id is not None
     first = not row.edition_number if first is None else first
     found = {}
-    for cadence, hour, zone in recipients.readers_hours(session, row.id):
+    for cadence, hour, zone in recipients.readers_hours(session, row.id, unread=unread):
         own = schedule.own(cadence, hour, zone, settings.slots)
         if slots := settings.slots:
             theirs = schedule.turns(own, slots, now=now, since=row.slot_at)

@@ -9,7 +9,7 @@ What a reader, an editor or another composer changed between two steps counts fo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -95,15 +95,23 @@ def lay_out(database: Database, name: str, config: Config, *, now: datetime) -> 
     return Composed(name, why="stories or note changed again and again while it was rendered; the next run composes it")
 
 
-def _look(database: Database, name: str, config: Config, *, now: datetime, began: _Seen | None = None) -> _Seen | None:
+def _look(
+    database: Database,
+    name: str,
+    config: Config,
+    *,
+    now: datetime,
+    few: frozenset[recipients.VariantKey] | None = None,
+) -> _Seen | None:
     """Who is due and owed no letter yet, with the mails that are missing for them rendered; None where nobody may be.
 
-    Who comes back at this moment does so now, where the edition has not begun yet.
+    Who comes back at this moment does so now, where the edition has not begun yet. In a later look, `few` are choices
+    that have too few stories.
     """
     settings = config.newsletters[name]
     with database.read() as session:
         row = newsletters.find(session, name)
-        if began is None and not_now(session, row, settings, now=now):
+        if few is None and not_now(session, row, settings, now=now):
             return None
         begun = editions.laying_out(session, row.id or 0)
     if not begun:
@@ -130,9 +138,9 @@ def _look(database: Database, name: str, config: Config, *, now: datetime, began
         seen.cuts = seen.press.cut(session, row.id, groups)
     seen.wanted = variants_of(groups, matter.stories, settings, seen.cuts, kept=seen.stored.keys())
     seen.spared = muted_all(groups, matter.stories, settings, seen.cuts)
-    before = began.few if began else frozenset()
-    seen.made = seen.press.make([one for one in seen.wanted if one not in seen.stored and one not in before])
-    seen.few = before.union(choices for choices, made in seen.press.made.items() if made is None)
+    few = few or frozenset()
+    seen.made = seen.press.make([one for one in seen.wanted if one not in seen.stored and one not in few])
+    seen.few = few.union(choices for choices, made in seen.press.made.items() if made is None)
     return seen
 
 
@@ -187,21 +195,32 @@ def _go_on(
     database: Database, seen: _Seen, name: str, config: Config, *, now: datetime, findings: dict[str, Finding]
 ) -> Composed:
     """Variants, letters, and again for who changed something meanwhile; then it opens. Who changes still waits."""
-    first = True
-    for _ in range(TRIES):
+    for turn in range(TRIES):
         _store(database, seen, name, now=now)
-        chosen = first and config.newsletters[name].slots is not None
-        found = _owe_left(database, seen, name, marks=chosen, now=now)
-        if not found and not first:
+        _owe_left(database, seen, name, marks=not turn and config.newsletters[name].slots is not None, now=now)
+        if turn == TRIES - 1 or not _more(database, seen, name, config):
             break
-        first = False
-        again = _look(database, name, config, now=now, began=seen)
+        seen.press, seen.made = None, ()  # there is room for it once
+        again = _look(database, name, config, now=now, few=seen.few)
         if again is None or again.edition_id != seen.edition_id:
             raise _Over
         seen = again
         if seen.press is not None:
             findings |= seen.press.findings
     return _end(database, seen, name, config, now=now, findings=tuple(findings.values()))
+
+
+def _more(database: Database, seen: _Seen, name: str, config: Config) -> bool:
+    """Is somebody owed something who was not when it was looked at: who chose something since, or came back?"""
+    with database.read() as session:
+        row, edition = newsletters.find(session, name), session.get(Edition, seen.edition_id)
+        if edition is None:
+            return False
+        settings, first = config.newsletters[name], edition.number == 1
+        turns = turns_of(session, row, settings, now=edition.composed_at, first=first, unread=edition.upto_seq)
+        with recipients.laid_out(session, turns):
+            groups = recipients.groups_left(session, row.id or 0, edition)
+    return any(seen.known.get(_plain(group), recipients.MUTED) is not None for group in groups)
 
 
 def _store(database: Database, seen: _Seen, name: str, *, now: datetime) -> None:
@@ -229,12 +248,9 @@ def _locked(session: Session, seen: _Seen, name: str) -> tuple[NewsletterRow, Ed
     return row, edition
 
 
-_SPARED = 0
-
-
 def _map(seen: _Seen) -> None:
-    """Which variant (its id) each group gets; _SPARED for who mutes all of it, None for who has nothing to read."""
-    seen.known.update((_plain(group), _SPARED) for group in seen.spared)
+    """Which variant (its id) each group gets; MUTED for who mutes all of it, None for who has nothing to read."""
+    seen.known.update((_plain(group), recipients.MUTED) for group in seen.spared)
     for choices, groups in seen.wanted.items():
         if id_ := seen.stored.get(choices):
             seen.known.update((_plain(group), id_) for group in groups)
@@ -244,18 +260,17 @@ def _plain(group: recipients.Group) -> recipients.Group:
     return group._replace(readers=0)
 
 
-def _owe_left(database: Database, seen: _Seen, name: str, *, marks: bool, now: datetime) -> bool:
-    """Owe what is not written yet, in steps as large as are done in a moment; False where nothing was left."""
+def _owe_left(database: Database, seen: _Seen, name: str, *, marks: bool, now: datetime) -> None:
+    """Owe what is not written yet, in steps as large as are done in a moment."""
     ids = _left(database, seen, name, marks=marks)
     at, size = 0, _READERS[0]
     while at < len(ids):
         began = time.monotonic()
-        _step(database, seen, name, ids[at : at + size], now=now)
+        _step(database, seen, name, ids[at : at + size], marks=marks, now=now)
         lasted = time.monotonic() - began
         at += size
         database.give_way()
         size = _next_size(size, lasted)
-    return bool(ids)
 
 
 def _next_size(size: int, lasted: float) -> int:
@@ -277,41 +292,22 @@ def _left(database: Database, seen: _Seen, name: str, *, marks: bool) -> Sequenc
             return recipients.left_to_lay(session, edition, row.id or 0, variants, marks=marks)
 
 
-def _step(database: Database, seen: _Seen, name: str, some: Sequence[int], *, now: datetime) -> None:
+def _step(database: Database, seen: _Seen, name: str, some: Sequence[int], *, marks: bool, now: datetime) -> None:
     """Owe these readers what they are due, as they are now, and count it as read.
 
     Who chose something meanwhile that nothing was rendered for is left for the next look.
     """
     with database.write() as session:
         row, edition = _locked(session, seen, name) if seen.edition_id else (newsletters.lock(session, name), None)
-        assert row.id is not None
-        with recipients.laid_out(session, seen.turns), recipients.only(session, some, but=seen.edition_id):
-            groups = recipients.due_groups(session, row.id, edition=edition, some=True)
-            owed, spared, unknown = _sorted(groups, seen.known)
-            recipients.leave_out(session, unknown)
-            if edition and owed:
-                recipients.owe_letters(session, edition, owed, now=now, some=True)
-                tallies.reopen(session, editions=[seen.edition_id])
-            recipients.pass_over(session, row.id, spared, upto=seen.upto, some=True)
-            if edition is None or edition.slot_at or owed:
-                recipients.mark_turns(session, row.id, edition=edition, now=now, some=True)
-
-
-def _sorted(
-    groups: Iterable[recipients.Group], known: Mapping[recipients.Group, int | None]
-) -> tuple[dict[recipients.Group, int], list[recipients.Group], list[recipients.Group]]:
-    """Groups that get a variant (its id); that mute it all; and that nobody looked at yet."""
-    owed: dict[recipients.Group, int] = {}
-    spared, unknown = [], []
-    for group in groups:
-        id_ = known.get(_plain(group), -1)
-        if id_ == -1:
-            unknown.append(group)
-        elif id_ == _SPARED:
-            spared.append(group)
-        elif id_ is not None:
-            owed[group] = id_
-    return owed, spared, unknown
+        with recipients.laid_out(session, seen.turns):
+            recipients.owe(
+                *(session, row.id or 0, seen.known),
+                edition=edition,
+                upto=seen.upto,
+                marks=edition.slot_at is not None if edition else marks,
+                now=now,
+                some=some,
+            )
 
 
 def _end(

@@ -116,7 +116,7 @@ _made = sa.Table(
     sa.Column("plain", sa.Boolean, primary_key=True),
     sa.Column("chosen_from", sa.Text, primary_key=True),
     sa.Column("taste", sa.String, primary_key=True),
-    sa.Column("variant_id", sa.Integer),  # NULL: they mute all that it had
+    sa.Column("variant_id", sa.Integer),  # the same
     prefixes=["TEMPORARY"],
 )
 _some = sa.Table(
@@ -125,7 +125,21 @@ _some = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # of the subscription
     prefixes=["TEMPORARY"],
 )
+_due = sa.Table(
+    "due_readers",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # of the subscription
+    sa.Column("subscriber_id", sa.Integer, nullable=False),
+    sa.Column("variant_id", sa.Integer),  # as in `variants` of `owe`
+    sa.Column("due_at", UtcTime, nullable=False),
+    sa.Column("slot", UtcTime, nullable=False),
+    sa.Column("chosen", sa.Boolean, nullable=False),  # when they want it
+    prefixes=["TEMPORARY"],
+)
 _NO_SYNC = {"synchronize_session": False}
+
+MUTED = 0  # in place of a variant: they mute all of it
+_TOGETHER = 64  # variants whose readers are owed their letters together
 
 
 def lock_readers(session: Session, newsletter_id: int) -> None:
@@ -146,15 +160,16 @@ def many(session: Session, newsletter_id: int, *, most: int) -> bool:
     return session.exec(select(Subscription.id).where(*ours).offset(most).limit(1)).first() is not None
 
 
-def readers_hours(session: Session, newsletter_id: int) -> list[Hours]:
-    """The different schedules that active subscriptions have."""
+def readers_hours(session: Session, newsletter_id: int, *, unread: int | None = None) -> list[Hours]:
+    """The different schedules that active subscriptions have; those that have not read up to `unread`, or all."""
     query = select(Subscription.cadence, Subscription.hour, Subscription.zone).distinct()
-    return list(session.exec(query.where(*deliverable(newsletter_id))))
+    theirs = [col(Subscription.read_until) < unread] if unread is not None else []
+    return list(session.exec(query.where(*deliverable(newsletter_id), *theirs)))
 
 
 @contextmanager
 def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterator[None]:
-    """Within the block, `due_groups`, `owe_letters` and `mark_turns` know who of which schedule is due."""
+    """Within the block, `due_groups`, `owe` and their like know who of which schedule is due."""
     rows = [
         asdict(turn) | {"cadence": cadence, "hour": -1 if hour is None else hour, "zone": zone, "number": number}
         for (cadence, hour, zone), theirs in turns.items()
@@ -169,50 +184,10 @@ def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterato
     _turn.drop(connection)
 
 
-@contextmanager
-def only(session: Session, ids: Collection[int], *, but: int) -> Iterator[None]:
-    """Within the block, what is told `some` is about these subscriptions alone, who stay as they are until its end.
-
-    `but` those who are owed a letter of that edition already.
-    """
-    connection = session.connection()
-    _some.create(connection)
-    connection.execute(sa.insert(_some), [{"id": id_} for id_ in ids])
-    had = sa.select(col(Subscription.id)).where(_among(), _owed(but))
-    connection.execute(sa.delete(_some).where(_some.c.id.in_(had)))
-    count_rows(session, _some.name)
-    if connection.dialect.name == "postgresql":
-        rows = select(Subscription.id).where(_among()).order_by(col(Subscription.id))
-        session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
-    yield
-    _some.drop(connection)
-
-
-def leave_out(session: Session, groups: Collection[Group]) -> None:
-    """Of these readers (see `only`) leave alone who belongs to one of these groups."""
-    if not groups:
-        return
-    _lay_groups(session, dict.fromkeys(groups))
-    whose = sa.select(col(Subscription.id)).join(_made, sa.and_(*_in_group())).where(_among())
-    connection = session.connection()
-    connection.execute(sa.delete(_some).where(_some.c.id.in_(whose)))
-    _made.drop(connection)
-
-
 def _owed(edition_id: int | None) -> sa.ColumnElement[bool]:
     """Is there a letter of an edition to them, whatever became of it?"""
     mine = col(OutboxRow.edition_id) == edition_id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
     return sa.exists().where(*mine)
-
-
-def _among() -> sa.ColumnElement[bool]:
-    return col(Subscription.id).in_(sa.select(_some.c.id))
-
-
-def _whose(newsletter_id: int, *, some: bool) -> tuple[sa.ColumnElement[bool], ...]:
-    """The deliverable subscriptions of a newsletter; or `some` of them, by their numbers and no other index."""
-    every = deliverable(newsletter_id)
-    return (_among(), *every[1:]) if some else every
 
 
 def left_to_lay(
@@ -220,8 +195,8 @@ def left_to_lay(
 ) -> array[int]:
     """Those who are due (see `laid_out`), belong to one of these groups, and are owed no letter of an edition yet.
 
-    Their subscriptions' numbers, those of one variant together. With `marks` also those who chose when they want it,
-    and get nothing.
+    Their subscriptions' numbers in their order, those of a few variants together. With `marks` also those who chose
+    when they want it, and get nothing.
     """
     _lay_groups(session, variants)
     wanted: list[sa.ColumnElement[bool]] = [_made.c.since.is_not(None)]
@@ -231,7 +206,8 @@ def left_to_lay(
         .join(_turn, sa.and_(*_has_turn(edition)))
         .outerjoin(_made, sa.and_(*_in_group()))
         .where(*deliverable(newsletter_id), sa.or_(*wanted), ~_owed(edition.id if edition else 0))
-        .order_by(sa.func.coalesce(_made.c.variant_id, 0), col(Subscription.id))
+        # Readers lie by their numbers, their letters by variants: the rows of a step lie together, both of them.
+        .order_by(sa.func.coalesce(_made.c.variant_id, 0) // _TOGETHER, col(Subscription.id))
     )
     connection = session.connection()
     found = array("q", (row[0] for row in connection.execute(query, execution_options={"yield_per": 10_000})))
@@ -244,11 +220,16 @@ def all_groups(session: Session, newsletter_id: int) -> list[Group]:
     return _grouped(session, *deliverable(newsletter_id))
 
 
-def due_groups(
-    session: Session, newsletter_id: int, *, edition: Edition | None = None, some: bool = False
-) -> list[Group]:
+def due_groups(session: Session, newsletter_id: int, *, edition: Edition | None = None) -> list[Group]:
     """What those who are due (see `laid_out`), or were before letters of `edition` were owed, have in common."""
-    return _grouped(session, *_whose(newsletter_id, some=some), *_has_turn(edition))
+    return _grouped(session, *deliverable(newsletter_id), *_has_turn(edition))
+
+
+def groups_left(session: Session, newsletter_id: int, edition: Edition) -> list[Group]:
+    """The same of those who may have something to read in an edition, and are owed no letter of it yet."""
+    # Nearly all are owed one by now: by how far they have read they are passed by, and nothing else is asked of them.
+    left = col(Subscription.read_until) < edition.upto_seq, ~_owed(edition.id)
+    return _grouped(session, *deliverable(newsletter_id), *left, *_has_turn(edition))
 
 
 def _grouped(session: Session, *conditions: sa.ColumnElement[bool]) -> list[Group]:
@@ -294,16 +275,75 @@ def _had_since(moment: Any, but: int | None) -> sa.ColumnElement[bool]:
     return letter.correlate(Subscription, _turn).exists()
 
 
-def owe_letters(
-    session: Session, edition: Edition, variants: Mapping[Group, int], *, now: datetime, some: bool = False
+def owe(
+    session: Session,
+    newsletter_id: int,
+    variants: Mapping[Group, int | None],
+    *,
+    edition: Edition | None,
+    upto: int,
+    marks: bool,
+    now: datetime,
+    some: Sequence[int] | None = None,
 ) -> int:
-    """Owe a letter to each subscription that is due (see `laid_out`) and for which there is a variant; how many.
+    """Owe a letter to each subscription that is due (see `laid_out`) and has a variant, and count it as read.
 
-    `variants` says which one (its id) a group gets. One INSERT … SELECT in the transaction that moves the watermarks of
-    those who were owed one: all of an edition's, or `some` of them (see `only`).
+    `variants` says which one (its id) a group gets; MUTED: nothing, for they mute all that there is up to `upto`, and
+    it does not come once they mute it no more; None: they have nothing to read. Who belongs to no group is left alone,
+    and who is owed a letter of the edition already. With `marks` also the slot passes of those who chose one and got
+    nothing in it; where the newsletter has none, a later run of their day may have something for them.
+
+    All of a newsletter, whose readers are locked; or `some` (their subscriptions' numbers), who stay as they are until
+    the transaction ends. How many letters.
     """
     connection = session.connection()
-    _lay_groups(session, variants)
+    with _at_hand(session, some) as theirs:
+        if some is not None and len(variants) > len(some):
+            here = (group._replace(readers=0) for group in _grouped(session, *theirs))
+            variants = {group: variants[group] for group in here if group in variants}
+        _lay_groups(session, variants)
+        due = (
+            sa.select(
+                *(col(Subscription.id), col(Subscription.subscriber_id), _made.c.variant_id),
+                *(_turn.c.due_at, _turn.c.slot),
+                sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None)),
+            )
+            .select_from(Subscription)
+            .join(_turn, sa.and_(*_has_turn(edition)))
+            .join(_made, sa.and_(*_in_group()))
+            # By their numbers, or all of a newsletter, and by no other index.
+            .where(*theirs, *deliverable(newsletter_id)[0 if some is None else 1 :])
+            .where(~_owed(edition.id if edition else 0))
+        )
+        _due.create(connection)
+        connection.execute(sa.insert(_due).from_select([column.name for column in _due.c], due))
+        _made.drop(connection)
+    count_rows(session, _due.name)
+    letters = _write_letters(session, edition, now=now) if edition else 0
+    _mark(session, upto=upto, marks=marks, now=now)
+    _due.drop(connection)
+    return letters
+
+
+@contextmanager
+def _at_hand(session: Session, some: Sequence[int] | None) -> Iterator[Sequence[sa.ColumnElement[bool]]]:
+    """Within the block, how to find these subscriptions, who stay as they are; None: all."""
+    if some is None:
+        yield ()
+        return
+    connection = session.connection()
+    _some.create(connection)
+    connection.execute(sa.insert(_some), [{"id": id_} for id_ in some])
+    count_rows(session, _some.name)
+    among = col(Subscription.id).in_(sa.select(_some.c.id))
+    if connection.dialect.name == "postgresql":
+        rows = select(Subscription.id).where(among).order_by(col(Subscription.id))
+        session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
+    yield (among,)
+    _some.drop(connection)
+
+
+def _write_letters(session: Session, edition: Edition, *, now: datetime) -> int:
     constants: dict[str, Any] = {
         "edition_id": sa.literal(edition.id),
         "state": sa.literal(OutboxState.OWED.value),
@@ -313,52 +353,39 @@ def owe_letters(
         "reply": sa.literal(""),
         "in_doubt": sa.literal(False),
         # What is due at once is so by the clock that claims go by; a reader's hour is by the clock on the wall.
-        "due_at": sa.case((_turn.c.due_at <= now, sa.literal(shared_now(session, now), UtcTime)), else_=_turn.c.due_at),
-        "variant_id": _made.c.variant_id,
-        "subscriber_id": col(Subscription.subscriber_id),
-        "subscription_id": col(Subscription.id),
+        "due_at": sa.case((_due.c.due_at <= now, sa.literal(shared_now(session, now), UtcTime)), else_=_due.c.due_at),
+        "variant_id": _due.c.variant_id,
+        "subscriber_id": _due.c.subscriber_id,
+        "subscription_id": _due.c.id,
     }
-    letters = (
-        sa.select(*list(constants.values()))
-        .select_from(Subscription)
-        .join(_turn, sa.and_(*_has_turn(edition)))
-        .join(_made, sa.and_(*_in_group()))
-        .where(*_whose(edition.newsletter_id, some=some))
-        # Claims come by number: letters of one variant lie together, so that its template is made once.
-        .order_by(_made.c.variant_id, col(Subscription.id))
-    )
-    owed = connection.execute(
-        sa.insert(OutboxRow).from_select(list(constants), letters, include_defaults=False),
-        execution_options={"preserve_rowcount": True},
-    )
-    _made.drop(connection)
-    if some:
-        _count_more(session, edition)
-        return owed.rowcount
-    theirs = (
-        sa.select(sa.func.count()).where(col(OutboxRow.variant_id) == col(Variant.id)).correlate(Variant)
-    ).scalar_subquery()
-    session.execute(
-        sa.update(Variant).where(col(Variant.edition_id) == edition.id).values(letters=theirs),
-        execution_options=_NO_SYNC,
-    )
-    waking.wake(session, waking.DELIVER)
-    return owed.rowcount
-
-
-def _count_more(session: Session, edition: Edition) -> None:
-    """Add to what variants are owed the letters of these readers (see `only`), who had none before."""
-    mine = col(OutboxRow.edition_id) == edition.id, col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id)
-    # Reader by reader: as a join SQLite would go through all letters that the edition has by now.
-    theirs = sa.select(col(OutboxRow.variant_id)).where(*mine).correlate(Subscription).scalar_subquery()
-    each = sa.select(theirs.label("variant_id")).where(_among()).subquery()
+    # Claims come by number: letters of one variant lie together, so that its template is made once.
+    letters = sa.select(*constants.values()).where(_due.c.variant_id > MUTED).order_by(_due.c.variant_id, _due.c.id)
     connection = session.connection()
-    query = sa.select(each.c.variant_id, sa.func.count()).where(each.c.variant_id.is_not(None))
-    rows = connection.execute(query.group_by(each.c.variant_id)).all()
+    connection.execute(sa.insert(OutboxRow).from_select(list(constants), letters, include_defaults=False))
+    each = sa.select(_due.c.variant_id, sa.func.count()).where(_due.c.variant_id > MUTED).group_by(_due.c.variant_id)
+    rows = connection.execute(each).all()
     if rows:
         more = sa.update(Variant).where(col(Variant.id) == sa.bindparam("which"))
         more = more.values(letters=col(Variant.letters) + sa.bindparam("number"))
         connection.execute(more, [{"which": row[0], "number": row[1]} for row in rows])
+        tallies.reopen(session, editions=[edition.id or 0])
+        waking.wake(session, waking.DELIVER)
+    return sum(row[1] for row in rows)
+
+
+def _mark(session: Session, *, upto: int, marks: bool, now: datetime) -> None:
+    """Remember how far who was owed something has read, and which slot of theirs they had."""
+    letter, mine = _due.c.variant_id > MUTED, col(Subscription.id) == _due.c.id
+    slot = _due.c.chosen if marks else sa.and_(_due.c.chosen, letter)
+    offered = sa.case((slot, _due.c.slot), (letter, sa.literal(now, UtcTime)), else_=col(Subscription.offered_at))
+    read = sa.update(Subscription).where(mine, _due.c.variant_id.is_not(None))
+    session.execute(
+        read.values(read_until=upto, chosen_from={}, offered_at=offered),
+        execution_options=_NO_SYNC,
+    )
+    if marks:
+        had = sa.update(Subscription).where(mine, _due.c.variant_id.is_(None), _due.c.chosen)
+        session.execute(had.values(offered_at=_due.c.slot), execution_options=_NO_SYNC)
 
 
 def _lay_groups(session: Session, variants: Mapping[Group, int | None]) -> None:
@@ -379,59 +406,6 @@ def _in_group() -> tuple[sa.ColumnElement[bool], ...]:
         _made.c.plain == Subscription.plain,
         _made.c.chosen_from == _chosen_from_text(),
         _made.c.taste == Subscription.taste_key,
-    )
-
-
-def pass_over(
-    session: Session, newsletter_id: int, groups: Collection[Group], *, upto: int, some: bool = False
-) -> None:
-    """Count as offered what these groups, of those who are due (see `laid_out`), mute to the last story.
-
-    They get no letter, and it does not come once they mute it no more.
-    """
-    if not groups:
-        return
-    _lay_groups(session, dict.fromkeys(groups))
-    whose = sa.select(col(Subscription.id)).join(_turn, sa.and_(*_has_turn())).join(_made, sa.and_(*_in_group()))
-    session.execute(
-        sa.update(Subscription)
-        .where(col(Subscription.id).in_(whose.where(*_whose(newsletter_id, some=some))))
-        .values(read_until=upto, chosen_from={}),
-        execution_options=_NO_SYNC,
-    )
-    _made.drop(session.connection())
-
-
-def mark_turns(
-    session: Session, newsletter_id: int, *, edition: Edition | None, now: datetime, some: bool = False
-) -> None:
-    """Remember which slot of theirs readers had, and who was owed `edition`.
-
-    Who got nothing in their slot had it all the same; but where the newsletter has none, and sends at each run, a
-    later run of their day may have something for them.
-    """
-    chosen = sa.or_(col(Subscription.cadence) != "", col(Subscription.hour).is_not(None))
-    edition_id = edition.id if edition else None
-    letters = sa.select(col(OutboxRow.subscription_id)).where(col(OutboxRow.edition_id) == edition_id)
-    owed = sa.and_(_among(), _owed(edition_id)) if some else col(Subscription.id).in_(letters)
-    had = chosen if edition is None or edition.slot_at else sa.and_(chosen, owed)
-    session.execute(
-        sa.update(Subscription)
-        .where(had, *_whose(newsletter_id, some=some), *_has_turn(edition))
-        .values(offered_at=_turn.c.slot),
-        execution_options=_NO_SYNC,
-    )
-    if edition is None:
-        return
-    session.execute(
-        sa.update(Subscription)
-        .where(owed)
-        .values(
-            read_until=edition.upto_seq,
-            chosen_from={},
-            offered_at=sa.case((chosen, col(Subscription.offered_at)), else_=sa.literal(now, UtcTime)),
-        ),
-        execution_options=_NO_SYNC,
     )
 
 

@@ -343,8 +343,7 @@ def _owe(session: Any, name: str, shape: Shape, config: Config) -> None:
         session.flush()
         groups[recipients.Group(0, sa_text(topics), "", False)] = variant.id
     with recipients.laid_out(session, {("", None, ""): [Turn(START, START)]}):
-        recipients.owe_letters(session, made, groups, now=START)
-        recipients.mark_turns(session, paper.id, edition=made, now=START)
+        recipients.owe(session, paper.id, groups, edition=made, upto=made.upto_seq, marks=False, now=START)
 
 
 def sa_text(topics: Sequence[str]) -> str:
