@@ -27,6 +27,7 @@ from digest.edition.variants import (
     in_common_order,
     matter_of,
     muted_all,
+    still,
     variants_of,
 )
 from digest.models import Edition, EditionState
@@ -136,13 +137,14 @@ def compose(
         groups = recipients.due_groups(session, row.id)
         if not groups:
             return Composed(name, why="no subscriber wants one now")
-        matter = matter_of(session, row, groups, config=config, now=now, before=press.matter if press else None)
-        if prepared and (press is None or not press.matter.still(matter)):
-            raise Moved
-        if press is not None and not press.matter.still(matter):
+        if press is not None and not still(session, row, groups, press.matter, config=config, now=now):
             press = None
+        if prepared and press is None:
+            raise Moved
+        if press is None:
             matter = matter_of(session, row, groups, config=config, now=now)
-        press = press or Press(name, settings, config, pictures.pictured(session, matter, settings.images))
+            press = Press(name, settings, config, pictures.pictured(session, matter, settings.images))
+        matter = press.matter
         cuts = press.cut(session, row.id, groups)
         wanted = variants_of(groups, matter.stories, settings, cuts)
         if prepared and not wanted.keys() <= press.made.keys():

@@ -30,7 +30,7 @@ from digest.edition.compose import (
 from digest.edition.held import ask_editor
 from digest.edition.report import Composed
 from digest.edition.turns import not_now
-from digest.edition.variants import TRIES, Frozen, Press, matter_of, muted_all, variants_of
+from digest.edition.variants import TRIES, Frozen, Press, matter_of, muted_all, still, variants_of
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.render import Finding
@@ -60,10 +60,7 @@ class _Seen:
     made: Sequence[Frozen] = ()  # what is not stored yet
     few: frozenset[recipients.VariantKey] = frozenset()  # choices that have too few stories
     known: dict[recipients.Group, int | None] = field(default_factory=dict)  # see `_map`
-
-    @property
-    def upto(self) -> int:
-        return self.press.matter.upto if self.press else 0
+    upto: int = 0  # the last story that it had to choose from
 
 
 def lay_out(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
@@ -134,7 +131,7 @@ def _look(
             return seen if edition else None
         matter = matter_of(session, row, groups, config=config, now=at, held=edition)
         matter = pictures.pictured(session, matter, settings.images)
-        seen.press = Press(name, settings, config, matter)
+        seen.press, seen.upto = Press(name, settings, config, matter), matter.upto
         seen.cuts = seen.press.cut(session, row.id, groups)
     seen.wanted = variants_of(groups, matter.stories, settings, seen.cuts, kept=seen.stored.keys())
     seen.spared = muted_all(groups, matter.stories, settings, seen.cuts)
@@ -182,7 +179,7 @@ def _begin(database: Database, seen: _Seen, name: str, config: Config, *, now: d
         assert row.id is not None
         if not_now(session, row, settings, now=now) or editions.laying_out(session, row.id):
             raise Moved
-        if not press.matter.still(matter_of(session, row, seen.known, config=config, now=now, before=press.matter)):
+        if not still(session, row, seen.known, press.matter, config=config, now=now):
             raise Moved
         edition = opened(session, row, settings, press.matter, slot=_slot(config, name, now), in_steps=True)
         following.keep(session, row.id, press.matter.found)
@@ -197,10 +194,10 @@ def _go_on(
     """Variants, letters, and again for who changed something meanwhile; then it opens. Who changes still waits."""
     for turn in range(TRIES):
         _store(database, seen, name, now=now)
+        seen.press, seen.made = None, ()  # nobody needs them any more, and they are large
         _owe_left(database, seen, name, marks=not turn and config.newsletters[name].slots is not None, now=now)
         if turn == TRIES - 1 or not _more(database, seen, name, config):
             break
-        seen.press, seen.made = None, ()  # there is room for it once
         again = _look(database, name, config, now=now, few=seen.few)
         if again is None or again.edition_id != seen.edition_id:
             raise _Over

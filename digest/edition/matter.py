@@ -22,6 +22,8 @@ class Matter:
     at: datetime
     past: tuple[tuple[int, datetime], ...] = ()  # of editions before: up to which story, and when; the earliest first
     found: Mapping[int, Before] = field(default_factory=dict)  # what stories continue (by id), where that is not stored
+    since: int = 0  # its stories came after this one
+    decided: bytes = b""  # see `stories.decided`
 
     def span(self, since: int) -> timedelta:
         """For how long they have waited who had all stories up to this one: since the last edition that went so far."""

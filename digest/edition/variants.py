@@ -200,7 +200,8 @@ def matter_of(
     assert row.id is not None
     number = held.number if held else row.edition_number + 1
     upto = held.upto_seq if held else before.upto if before else row.seq
-    fresh = stories.since(session, row.id, since=min(group.since for group in groups), upto=upto)
+    since = min(group.since for group in groups)
+    fresh = stories.since(session, row.id, since=since, upto=upto)
     if held:
         found: Mapping[int, Before] = {}
     else:
@@ -208,8 +209,28 @@ def matter_of(
     fresh_ids = {story.id for story in fresh if story.follows is None}
     found = {id_: one for id_, one in found.items() if id_ in fresh_ids}
     told = following.told(session, row.name, fresh, config, found)
-    past = editions.past(session, row.id, since=min(group.since for group in groups), before=number)
-    return Matter(number, upto, told, held.note if held else row.note, now, tuple(past), found)
+    past = editions.past(session, row.id, since=since, before=number)
+    decided = stories.decided(session, row.id, since=since, upto=upto)
+    return Matter(number, upto, told, held.note if held else row.note, now, tuple(past), found, since, decided)
+
+
+def still(
+    session: Session,
+    row: NewsletterRow,
+    groups: Collection[recipients.Group],
+    matter: Matter,
+    *,
+    config: Config,
+    now: datetime,
+) -> bool:
+    """Has nobody decided anything since this was worked out, and does it have what these groups may read?"""
+    since = min(group.since for group in groups)
+    same = (matter.number, matter.note, matter.at) == (row.edition_number + 1, row.note, now)
+    if same and since == matter.since:
+        decided = stories.decided(session, row.id or 0, since=since, upto=matter.upto)
+        if decided == matter.decided:  # nearly always: all that is not read a second time
+            return True
+    return same and matter.still(matter_of(session, row, groups, config=config, now=now, before=matter))
 
 
 def sieve_of(session: Session, some: Sequence[Story]) -> curate.Sieve:

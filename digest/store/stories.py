@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -196,6 +197,23 @@ def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> lis
     for some in rows.yield_per(500).partitions():
         told += as_told(session, [(cast(Story, row), row.feed_id) for row in some])
     return [story for story in told if not story.withdrawn]
+
+
+def decided(session: Session, newsletter_id: int, *, since: int, upto: int) -> bytes:
+    """The same as long as nobody decides anything about what `since` tells: an editor, a source that takes it back.
+
+    Not the other way round: it is another one too where a source more tells one of them. Nothing is read into values.
+    """
+    ours = col(Story.newsletter_id) == newsletter_id, col(Story.seq) > since, col(Story.seq) <= upto
+    names: list[Any] = [col(one) for one in (Story.seq, Story.topic, Story.pinned, Story.title, Story.excerpt)]
+    rows = sa.select(*names, sa.cast(col(Story.reasons), sa.Text)).where(*ours, col(Story.dropped).is_(False))
+    back = sa.select(col(Entry.id)).join(Admission, col(Admission.entry_id) == col(Entry.id))
+    back = back.join(Story, col(Story.id) == col(Admission.story_id)).where(*ours, col(Entry.withdrawn_at).is_not(None))
+    mark = blake2b(digest_size=16)
+    for query in (rows.order_by(col(Story.seq)), back.order_by(col(Entry.id))):
+        for row in session.execute(query).yield_per(500):
+            mark.update(repr(tuple(row)).encode())
+    return mark.digest()
 
 
 # What `_value` asks of a story.

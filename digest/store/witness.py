@@ -345,9 +345,7 @@ def _tape(session: Session, edition: Edition) -> list[list[Any]]:
     if first is None:
         return []
     query = (
-        sa.select(
-            col(Story.seq), col(Feed.url), col(Entry.key), col(Admission.link), col(Feed.evidence), col(Feed.identity)
-        )
+        sa.select(col(Story.seq), col(Feed.url), col(Entry.key), col(Admission.link), col(Feed.id))
         .select_from(Admission)
         .join(Entry, col(Entry.id) == Admission.entry_id)
         .join(Feed, col(Feed.id) == Entry.feed_id)
@@ -356,15 +354,20 @@ def _tape(session: Session, edition: Edition) -> list[list[Any]]:
         .where(col(Story.id).is_not(None) | (col(Admission.decision) == Decision.HELD))
         .order_by(col(Admission.entry_id))
     )
-    rows = session.execute(query).yield_per(500)  # not the evidence of every entry's feed at once
+    tell = _feeds_whose_links_tell(session, newsletter_id, first)
     return [
-        [seq or 0, *marks(url, key, link if seq and _links_tell(evidence, chosen) else "")]
-        for seq, url, key, link, evidence, chosen in rows
+        [seq or 0, *marks(url, key, link if seq and feed_id in tell else "")]
+        for seq, url, key, link, feed_id in session.execute(query).yield_per(500)
     ]
 
 
-def _links_tell(evidence: Mapping[str, Any], chosen: str) -> bool:
-    return identity.links_tell(identity.Evidence.of(evidence), chosen)
+def _feeds_whose_links_tell(session: Session, newsletter_id: int, first: int) -> set[int]:
+    """Of the feeds whose entries, from the `first` on, a newsletter decided about. Their evidence is large."""
+    theirs = sa.select(col(Entry.feed_id)).join(Admission, col(Admission.entry_id) == col(Entry.id))
+    theirs = theirs.where(col(Admission.newsletter_id) == newsletter_id, col(Admission.entry_id) >= first)
+    query = sa.select(col(Feed.id), col(Feed.evidence), col(Feed.identity)).where(col(Feed.id).in_(theirs))
+    rows = session.execute(query).yield_per(100)
+    return {id_ for id_, evidence, chosen in rows if identity.links_tell(identity.Evidence.of(evidence), chosen)}
 
 
 def marks(feed_url: str, key: str, link: str) -> list[str]:

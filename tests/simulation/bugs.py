@@ -309,8 +309,8 @@ BUGS = (
     Bug(
         "watermarks move before the letters are owed",
         "store/recipients.py",
-        "            read_until=edition.upto_seq,\n",
-        "            read_until=edition.upto_seq + 1,\n",
+        "read.values(read_until=upto,",
+        "read.values(read_until=upto + 1,",
         ("line",),
     ),
     Bug(
