@@ -500,6 +500,60 @@ def test_it_can_be_cancelled_before_it_has_a_letter(box, config, digest, tmp_pat
     well(box)
 
 
+def _papers(folder: Path, *names: str) -> None:
+    lines = ['secret_key = "a key for tests, long enough"']
+    for name in names:
+        lines += [f"[newsletters.{name}]", 'title = "Daily"', 'from = "Daily <news@news.example>"']
+    (folder / "digest.toml").write_text("\n".join(lines))
+
+
+def test_of_a_newsletter_that_has_ended_nobody_waits_for_the_rest(box, config, digest, tmp_path):
+    come(box)
+    half_way(box, config)
+    _papers(tmp_path, "other")
+    assert digest("newsletter", "end", "daily", "--dry-run").returncode == 0
+    closed(box)  # also where the settings have it no more
+    assert "digest newsletter end daily" in digest("status").stderr
+    closed(box)
+    had = len(told(box))
+    ended = digest("newsletter", "end", "daily", "--yes")
+    assert f"No. 1 was written in part, and is cancelled: {had} letters dropped" in ended.stderr
+    assert "cancelled" not in digest("newsletter", "end", "daily", "--yes").stderr
+    well(box)
+    with box.write() as session:
+        row = session.exec(select(Edition)).one()
+        assert (row.state, row.laying_out) == (EditionState.CANCELLED, False)
+        tallies.count(session, now=MONDAY + 900 * DAY)
+        (account,) = edition_states.accounts(session, newsletters=["daily"])
+        assert (account.owed, account.dropped, account.still_owed) == (had, had, 0)
+    join(box, "new", now=MONDAY + DAY)  # it is begun anew
+    news(box, "ai")
+    assert compose(box, config, days=2).number == 2
+    assert told(box, 2).keys() == {"new"}
+
+
+def test_who_lays_out_what_has_ended_stops(all_here, config):
+    def end() -> None:
+        with all_here.write() as session:
+            assert edition_states.give_up(session, 1, "test") == 1
+
+    half_way(all_here, config, end)
+    with all_here.read() as session:
+        assert session.exec(select(Edition.state)).one() is EditionState.CANCELLED
+    assert 0 < len(told(all_here)) < 6
+
+
+def test_with_another_name_it_comes_to_its_end(box, config, configure, digest, tmp_path):
+    come(box)
+    half_way(box, config)
+    _papers(tmp_path, "morning")
+    assert digest("newsletter", "rename", "daily", "morning").returncode == 0
+    closed(box)
+    made = edition.take_turn(box, "morning", configure(newsletters={"morning": NEWS}), now=MONDAY + DAY)
+    assert made.number == 1 and told(box) == ALL
+    well(box)
+
+
 @pytest.mark.parametrize("schedule", ["daily 07:00", ""])
 def test_one_that_does_not_come_to_its_end_is_noticed(box, configure, schedule):
     config = configure(newsletters={"daily": scheduled(schedule)})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Options, print_rows
+from digest.cli.common import Options, now, print_rows
 from digest.cli.many import Whom, do
 from digest.cli.options import DryRun, Json, OldName, Yes
 from digest.cli.subscriber import evidence
@@ -95,10 +95,12 @@ def _first(options: Options, config: Config, old: str, new: str = "") -> str:
 def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun = False) -> None:
     """End all subscriptions of a newsletter that has left the settings. Their history stays, and so do its editions.
 
+    An edition whose letters were only written in part is cancelled.
+
     Example: digest newsletter end daily --dry-run
     """
     from digest.errors import NotFound, UserError
-    from digest.store import newsletters
+    from digest.store import edition_states, newsletters
     from digest.subscribe import many
 
     options: Options = context.obj
@@ -110,3 +112,10 @@ def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun 
                 raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
         whom = Whom(None, None, old, yes, dry_run)
         do(options, database, whom, partial(many.remove, evidence=evidence()), "removed")
+        if dry_run:
+            return
+        with database.write() as session:
+            number = edition_states.give_up(session, newsletters.lock(session, old).id or 0, "the newsletter ended")
+        if number:
+            dropped = edition_states.drop_cancelled(database, now=now())
+            options.say(f"{old} No. {number} was written in part, and is cancelled: {dropped:,} letters dropped")

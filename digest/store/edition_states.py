@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import Edition, EditionState, Newsletter, OutboxRow, OutboxState, UtcTime, Variant
+from digest.models import LAYING_OUT, Edition, EditionState, Newsletter, OutboxRow, OutboxState, UtcTime, Variant
 from digest.store import rolls
 from digest.store.database import Database, shared_now
 
@@ -113,6 +113,18 @@ def set_state(
         execution_options=_NO_SYNC,
     )
     return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def give_up(session: Session, newsletter_id: int, reason: str) -> int | None:
+    """Cancel the edition of a newsletter that is laid out only in part, for good; its number, None where none is.
+
+    Who lays it out stops at the next step. What was written of it is dropped as of any that is cancelled.
+    """
+    half = col(Edition.newsletter_id) == newsletter_id, LAYING_OUT
+    number = session.scalar(sa.select(col(Edition.number)).where(*half).with_for_update(key_share=True))
+    values = {"state": EditionState.CANCELLED, "state_reason": reason, "laying_out": False}
+    session.execute(sa.update(Edition).where(*half).values(values), execution_options=_NO_SYNC)
+    return number
 
 
 def resume_paused(session: Session, edition_id: int, *, now: datetime) -> bool:
