@@ -23,7 +23,16 @@ from digest import edition, subscribe
 from digest.config import Config
 from digest.edition.held import approve
 from digest.errors import BadInput
-from digest.models import Edition, EditionState, OutboxRow, Story, Subscriber, Subscription, VariantStory
+from digest.models import (
+    Edition,
+    EditionState,
+    Entry,
+    OutboxRow,
+    Story,
+    Subscriber,
+    Subscription,
+    VariantStory,
+)
 from digest.store import (
     Database,
     alerts,
@@ -34,7 +43,9 @@ from digest.store import (
     newsletters,
     open_database,
     outbox,
+    recipients,
     restores,
+    stories,
     suppressions,
     tallies,
 )
@@ -282,6 +293,83 @@ def test_two_in_turns_make_one(all_here, config, monkeypatch):
     compose(all_here, config)
     assert told(all_here) == ALL
     well(all_here)
+
+
+@pytest.mark.parametrize(("together", "first"), [(64, {"ada", "cyd"}), (1, {"cyd"})])
+def test_letters_are_written_by_readers_numbers_some_variants_together(all_here, config, monkeypatch, together, first):
+    """By variants alone each step writes all pages of the readers anew; by numbers alone many variants get a letter."""
+    monkeypatch.setattr(recipients, "_TOGETHER", together)
+    half_way(all_here, config)
+    assert told(all_here).keys() == first  # beside gus, whose hour passes
+    compose(all_here, config)
+    assert told(all_here) == ALL
+
+
+def test_a_step_lays_beside_the_readers_no_more_groups_than_they_have(all_here, config, monkeypatch):
+    laid: list[int] = []
+    really = recipients._lay_groups
+
+    def lay(session: Session, variants: Any) -> None:
+        laid.append(len(variants))
+        really(session, variants)
+
+    monkeypatch.setattr(sys.modules["digest.edition.laying_out"], "_READERS", (1, 1))
+    monkeypatch.setattr(recipients, "_lay_groups", lay)
+    compose(all_here, config)
+    assert told(all_here) == ALL and set(laid[1:]) == {1}
+
+
+def decided(database: Database, act: Callable[[Session, Story], object]) -> bool:
+    """Is it told that somebody did this to a story?"""
+    with database.write() as session:
+        before = stories.decided(session, 1, since=0, upto=2)
+        story = session.exec(select(Story).where(Story.seq == 2)).one()
+        act(session, story)
+        session.flush()
+        return stories.decided(session, 1, since=0, upto=2) != before
+
+
+def withdraw(session: Session, story: Story) -> None:
+    session.get_one(Entry, story.entry_id).withdrawn_at = MONDAY
+
+
+def rename(session: Session, story: Story) -> None:
+    story.title = "Another"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda session, story: edition.drop(session, "daily", story.id, dropped=True),
+        lambda session, story: edition.pin(session, "daily", story.id, pinned=True),
+        withdraw,
+        rename,
+    ],
+)
+def test_what_is_decided_between_look_and_begin_is_seen(all_here, act):
+    assert decided(all_here, act) and not decided(all_here, lambda *_: None)
+
+
+def test_an_editor_who_decides_between_look_and_begin_is_heard(all_here, config, monkeypatch):
+    def drop(step: int) -> None:
+        if step == 1:
+            with all_here.write() as session:
+                story = session.exec(select(Story).where(Story.seq == 2)).one()
+                edition.drop(session, "daily", story.id, dropped=True)
+
+    Steps(monkeypatch, drop)
+    really, looked = sys.modules["digest.edition.laying_out"]._begin, []
+
+    def begin(*args: Any, **options: Any) -> int:
+        if not looked:
+            with all_here.write() as session:
+                story = session.exec(select(Story).where(Story.seq == 1)).one()
+                edition.drop(session, "daily", story.id, dropped=True)
+        looked.append(1)
+        return really(*args, **options)
+
+    monkeypatch.setattr(sys.modules["digest.edition.laying_out"], "_begin", begin)
+    assert "nothing new" in compose(all_here, config).why and len(looked) == 1
 
 
 def said() -> Evidence:

@@ -201,6 +201,7 @@ def matter_of(
     number = held.number if held else row.edition_number + 1
     upto = held.upto_seq if held else before.upto if before else row.seq
     since = min(group.since for group in groups)
+    decided = stories.decided(session, row.id, since=since, upto=upto)  # before: what is decided meanwhile is seen
     fresh = stories.since(session, row.id, since=since, upto=upto)
     if held:
         found: Mapping[int, Before] = {}
@@ -210,7 +211,6 @@ def matter_of(
     found = {id_: one for id_, one in found.items() if id_ in fresh_ids}
     told = following.told(session, row.name, fresh, config, found)
     past = editions.past(session, row.id, since=since, before=number)
-    decided = stories.decided(session, row.id, since=since, upto=upto)
     return Matter(number, upto, told, held.note if held else row.note, now, tuple(past), found, since, decided)
 
 
