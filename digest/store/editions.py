@@ -25,6 +25,7 @@ from digest.models import (
 )
 from digest.store import rolls, tallies
 from digest.store.database import batched
+from digest.store.filling import fill
 
 
 def add_variants(
@@ -48,8 +49,7 @@ def keep_stories(session: Session, stories: Mapping[int, Sequence[int]]) -> None
         for variant_id, carried in stories.items()
         for position, story_id in enumerate(carried)
     ]
-    if rows:
-        session.connection().execute(sa.insert(VariantStory), rows)
+    fill(session, VariantStory.__table__, rows)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from digest.models import (
 from digest.schedule import Turn
 from digest.store import tallies, waking
 from digest.store.database import count_rows, insert_into, shared_now
+from digest.store.filling import fill
 from digest.store.suppressions import bars
 
 
@@ -175,13 +176,16 @@ def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterato
         for (cadence, hour, zone), theirs in turns.items()
         for number, turn in enumerate(theirs)
     ]
-    connection = session.connection()
-    _turn.create(connection)
-    if rows:
-        connection.execute(sa.insert(_turn), rows)
-    count_rows(session, _turn.name)
+    _lay(session, _turn, rows)
     yield
-    _turn.drop(connection)
+    _turn.drop(session.connection())
+
+
+def _lay(session: Session, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Make a temporary table of these rows, which have all of its columns."""
+    table.create(session.connection())
+    fill(session, table, rows)
+    count_rows(session, table.name)
 
 
 def _owed(edition_id: int | None) -> sa.ColumnElement[bool]:
@@ -331,16 +335,13 @@ def _at_hand(session: Session, some: Sequence[int] | None) -> Iterator[Sequence[
     if some is None:
         yield ()
         return
-    connection = session.connection()
-    _some.create(connection)
-    connection.execute(sa.insert(_some), [{"id": id_} for id_ in some])
-    count_rows(session, _some.name)
+    _lay(session, _some, [{"id": id_} for id_ in some])
     among = col(Subscription.id).in_(sa.select(_some.c.id))
-    if connection.dialect.name == "postgresql":
+    if session.get_bind().dialect.name == "postgresql":
         rows = select(Subscription.id).where(among).order_by(col(Subscription.id))
         session.exec(select(sa.func.count()).select_from(rows.with_for_update(key_share=True).subquery())).one()
     yield (among,)
-    _some.drop(connection)
+    _some.drop(session.connection())
 
 
 def _write_letters(session: Session, edition: Edition, *, now: datetime) -> int:
@@ -361,16 +362,19 @@ def _write_letters(session: Session, edition: Edition, *, now: datetime) -> int:
     # Claims come by number: letters of one variant lie together, so that its template is made once.
     letters = sa.select(*constants.values()).where(_due.c.variant_id > MUTED).order_by(_due.c.variant_id, _due.c.id)
     connection = session.connection()
-    connection.execute(sa.insert(OutboxRow).from_select(list(constants), letters, include_defaults=False))
-    each = sa.select(_due.c.variant_id, sa.func.count()).where(_due.c.variant_id > MUTED).group_by(_due.c.variant_id)
-    rows = connection.execute(each).all()
-    if rows:
-        more = sa.update(Variant).where(col(Variant.id) == sa.bindparam("which"))
-        more = more.values(letters=col(Variant.letters) + sa.bindparam("number"))
-        connection.execute(more, [{"which": row[0], "number": row[1]} for row in rows])
-        tallies.reopen(session, editions=[edition.id or 0])
-        waking.wake(session, waking.DELIVER)
-    return sum(row[1] for row in rows)
+    owed = connection.execute(
+        sa.insert(OutboxRow).from_select(list(constants), letters, include_defaults=False),
+        execution_options={"preserve_rowcount": True},
+    )
+    each = sa.select(_due.c.variant_id, sa.func.count().label("letters")).where(_due.c.variant_id > MUTED)
+    more = each.group_by(_due.c.variant_id).subquery()
+    session.execute(
+        sa.update(Variant).where(col(Variant.id) == more.c.variant_id).values(letters=Variant.letters + more.c.letters),
+        execution_options=_NO_SYNC,
+    )
+    tallies.reopen(session, editions=[edition.id or 0])
+    waking.wake(session, waking.DELIVER)
+    return owed.rowcount
 
 
 def _mark(session: Session, *, upto: int, marks: bool, now: datetime) -> None:
@@ -389,13 +393,8 @@ def _mark(session: Session, *, upto: int, marks: bool, now: datetime) -> None:
 
 
 def _lay_groups(session: Session, variants: Mapping[Group, int | None]) -> None:
-    connection = session.connection()
-    _made.create(connection)
     columns = ("since", "topics", "language", "plain", "chosen_from", "taste", "variant_id")
-    rows = [dict(zip(columns, (*group[:6], id_), strict=True)) for group, id_ in variants.items()]
-    if rows:
-        connection.execute(sa.insert(_made), rows)
-    count_rows(session, _made.name)
+    _lay(session, _made, [dict(zip(columns, (*group[:6], id_), strict=True)) for group, id_ in variants.items()])
 
 
 def _in_group() -> tuple[sa.ColumnElement[bool], ...]:
