@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from digest.models import (
     Feed,
 )
 from digest.store import undecided
-from digest.store.database import insert_into
+from digest.store.database import insert_of
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
@@ -83,8 +84,7 @@ def save_entries(
             [{("" if name == "entry_id" else "new_") + name: value for name, value in row.items()} for row in edits],
         )
     if new:
-        statement = insert_into(session, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
-        connection.execute(statement, new)
+        connection.execute(_adding(connection.dialect.name), new)
         stored_now = {one.id for one in _entries_by(connection, feed_id, "key", [row["key"] for row in new], _IDS)}
         undecided.came(session, feed_id, stored_now)
         present |= stored_now
@@ -251,6 +251,11 @@ _LEARNT = (
         entry_count=Feed.entry_count + sa.bindparam("more"),
     )
 )
+
+
+@cache
+def _adding(dialect: str) -> Any:
+    return insert_of(dialect, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
 
 
 def _entries_by(
