@@ -64,7 +64,7 @@ from digest.config import Config
 path, urls, limit = sys.argv[1], json.load(open(sys.argv[2])), int(sys.argv[3])
 clock = lambda: datetime.now(UTC)
 config = Config.model_validate({
-    "secret_key": "0123456789abcdef", "collect": {"allow_private_addresses": True},
+    "secret_key": "0123456789abcdef", "collect": {"allow_private_addresses": True, "interval_minutes": 0},
     "newsletters": {"daily": {"title": "Daily", "from": "news@example.org"}},
 })
 new = not os.path.exists(path)
@@ -115,7 +115,8 @@ async def main():
 
 print(json.dumps({"cpu_of_pass": event_loop.run(main)}))
 """
-COMMAND = "import sys; from digest.cli import main; sys.argv = ['digest', '-q', {!r}]; main()"  # as the program does
+# As the installed program does.
+COMMAND = "import sys; from digest.cli import main; sys.argv = ['digest', '-q', {!r}, '--json']; main()"
 
 
 def timed(*words: object, folder: Path = ROOT) -> dict[str, Any]:
@@ -126,7 +127,8 @@ def timed(*words: object, folder: Path = ROOT) -> dict[str, Any]:
     if done.returncode:
         sys.exit(f"{words[0]} failed:\n{done.stderr[-2000:]}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return (json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}) | {"command": took, "cpu": cpu}
+    told: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return told | {"command": took, "cpu": cpu}
 
 
 @contextmanager
@@ -203,9 +205,14 @@ def side_by_side(base: str, *, feeds: int, rounds: int, python: Path) -> dict[st
 
             ours = (sys.executable, "-c", OURS, folder / "digest.db", folder / "urls.json", feeds)
             note("from_empty", theirs=rival.run(), ours=timed(*ours))
-            command(folder, "run")  # which decides about what came
+            command(folder, "run", feeds=feeds)  # which decides about what came
             theirs, our = rival.run(), timed(*ours)
-            note("nothing_new", theirs=theirs, ours=our, **{w: command(folder, w) for w in ("run", "collect")})
+            note(
+                "nothing_new",
+                theirs=theirs,
+                ours=our,
+                **{w: command(folder, w, feeds=feeds) for w in ("run", "collect")},
+            )
             stored, mailed = our["unchanged"], rival.mails()
             shutil.rmtree(folder)
     middle = {name: median(found) for name, found in times.items()}
@@ -225,9 +232,12 @@ def side_by_side(base: str, *, feeds: int, rounds: int, python: Path) -> dict[st
     return figures | {"nothing_new_rss2email_cpu_s": round(middle["nothing_new theirs cpu"], 2)}
 
 
-def command(folder: Path, word: str) -> dict[str, Any]:
-    """`digest run` or `digest collect`, as a process of its own."""
-    return timed(sys.executable, "-c", COMMAND.format(word), folder=folder)
+def command(folder: Path, word: str, *, feeds: int) -> dict[str, Any]:
+    """`digest run` or `digest collect` with nothing new, as a process of its own."""
+    done = timed(sys.executable, "-c", COMMAND.format(word), folder=folder)
+    report = done["collect"] if word == "run" else done
+    assert (report["asked"], report["unchanged"]) == (feeds, feeds), report
+    return done
 
 
 def many(base: str, *, feeds: int) -> dict[str, Any]:
