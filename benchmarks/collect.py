@@ -3,15 +3,18 @@
     python benchmarks/collect.py [--quick] [--json] [--r2e PATH]
 
 Two hundred real feeds are served on loopback with 50 ms before each answer. rss2email (PyPI, installed into a virtual
-environment of its own unless --r2e names one) and `collect.run` ask them in turn, from empty and again with
-nothing new. rss2email writes a mail per entry into a Maildir as it goes; ours stores the entries, and mails are made
-later: the comparison is of one pass over the feeds, not of the same work. `pass` leaves out the start of the
-interpreter and imports of both, `command` has them in.
+environment of its own unless --r2e names one) and ours ask them in turn, from empty and again with nothing new.
+rss2email writes a mail per entry into a Maildir as it goes; ours stores the entries, and mails are made later: the
+comparison is of one pass over the feeds, not of the same work. `pass` is that alone (`collect.run`), without the start
+of the interpreter and imports of both; `run` and `collect` are the commands `digest run` and `digest collect` beside
+`r2e run`, each as a process from its start to its end. `cpu` is what a process takes of the processor.
 
 Ours takes two cores where rss2email takes one, and waits less: on a machine with other work (`load_average`, at the
 start and the end) the ratios are smaller.
 
-Then synthetic feeds with nothing new: feeds per second, and the memory of the process at a tenth of them and at all.
+Then synthetic feeds with nothing new: feeds per second, the memory of the process at a tenth of them and at all, and
+what each takes of the processor, beside httpx alone: the same requests to the same server by one client of it, with
+nothing remembered or stored.
 
 The feeds are the corpus of the project (DIGEST_CORPUS, else ../shared/corpus beside the repository).
 """
@@ -21,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -38,7 +42,17 @@ from urllib.request import urlopen
 ROOT = Path(__file__).parent.parent
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", ROOT.parent / "shared" / "corpus"))
 LATENCY_MS = 50
-GOALS = {"nothing_new_ratio": 20.0, "from_empty_ratio": 8.0, "peak_mb": 150.0}
+GOALS = {"nothing_new_pass_ratio": 30.0, "nothing_new_run_ratio": 15.0, "from_empty_pass_ratio": 8.0, "peak_mb": 150.0}
+SETTINGS = """
+database = "digest.db"
+secret_key = "0123456789abcdef"
+[collect]
+allow_private_addresses = true
+interval_minutes = 0
+[newsletters.daily]
+title = "Daily"
+from = "news@example.org"
+"""
 
 OURS = """
 import json, os, resource, sys, time
@@ -50,7 +64,7 @@ from digest.config import Config
 path, urls, limit = sys.argv[1], json.load(open(sys.argv[2])), int(sys.argv[3])
 clock = lambda: datetime.now(UTC)
 config = Config.model_validate({
-    "secret_key": "0123456789abcdef", "collect": {"allow_private_addresses": True},
+    "secret_key": "0123456789abcdef", "collect": {"allow_private_addresses": True, "interval_minutes": 0},
     "newsletters": {"daily": {"title": "Daily", "from": "news@example.org"}},
 })
 new = not os.path.exists(path)
@@ -59,12 +73,13 @@ if new:
     newsletters.keep(database, ["daily"], now=clock())
     outlines = [collect.sources.Outline(url) for url in urls[:limit]]
     collect.import_feeds(database, outlines, name="daily", newsletter=config.newsletters["daily"], now=clock())
-began = time.perf_counter()
+collect.run  # what it imports is no part of the pass
+began, cpu = time.perf_counter(), time.process_time()
 report = event_loop.run(lambda: collect.run(database, config, clock=clock, force=True))
-took = time.perf_counter() - began
+took, cpu = time.perf_counter() - began, time.process_time() - cpu
 assert not report.failed, report.failures[:3]
 print(json.dumps({
-    "pass": took, "asked": report.asked, "new": report.new, "unchanged": report.unchanged,
+    "pass": took, "cpu_of_pass": cpu, "asked": report.asked, "new": report.new, "unchanged": report.unchanged,
     "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
 """
@@ -78,15 +93,42 @@ rss2email.main.run(["-c", sys.argv[1], "-d", sys.argv[2], "run"])
 print(json.dumps({"pass": time.perf_counter() - began}))
 """
 
+HTTPX = """
+import asyncio, json, sys, time
+from digest import event_loop
+import httpx
 
-def timed(*words: object) -> dict[str, Any]:
-    """Run a driver; its own figures, and `command`, the seconds from start to end."""
-    began = time.perf_counter()
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, cwd=ROOT)
-    took = time.perf_counter() - began
+urls = json.load(open(sys.argv[1]))
+
+async def main():
+    seats, tags = asyncio.Semaphore(50), {}
+    limits = httpx.Limits(max_connections=50, max_keepalive_connections=0)
+    async with httpx.AsyncClient(trust_env=False, limits=limits) as client:
+        async def ask(url):
+            async with seats:
+                answer = await client.get(url, headers={"If-None-Match": tags[url]} if url in tags else {})
+            tags[url] = answer.headers["etag"]
+        await asyncio.gather(*map(ask, urls))
+        began = time.process_time()
+        await asyncio.gather(*map(ask, urls))
+        return time.process_time() - began
+
+print(json.dumps({"cpu_of_pass": event_loop.run(main)}))
+"""
+# As the installed program does.
+COMMAND = "import sys; from digest.cli import main; sys.argv = ['digest', '-q', {!r}, '--json']; main()"
+
+
+def timed(*words: object, folder: Path = ROOT) -> dict[str, Any]:
+    """Run a driver; its own figures, with `command`, the seconds from start to end, and `cpu`, of the processor."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, cwd=folder)
+    took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         sys.exit(f"{words[0]} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1]) | {"command": took}
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    told: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return told | {"command": took, "cpu": cpu}
 
 
 @contextmanager
@@ -154,23 +196,48 @@ def side_by_side(base: str, *, feeds: int, rounds: int, python: Path) -> dict[st
             folder.mkdir()
             (folder / "urls.json").write_text(json.dumps(urls))
             rival = Rival(folder, python, urls)
+            (folder / "digest.toml").write_text(SETTINGS)
+
+            def note(what: str, **found: dict[str, Any]) -> None:
+                for who, result in found.items():
+                    for part in ("pass", "command", "cpu"):
+                        times.setdefault(f"{what} {who} {part}", []).append(result.get(part, 0.0))
+
             ours = (sys.executable, "-c", OURS, folder / "digest.db", folder / "urls.json", feeds)
-            for what in ("from_empty", "nothing_new"):
-                for who, result in (("theirs", rival.run()), ("ours", timed(*ours))):
-                    for part in ("pass", "command"):
-                        times.setdefault(f"{what} {who} {part}", []).append(result[part])
-            stored, mailed = result["unchanged"], rival.mails()
+            note("from_empty", theirs=rival.run(), ours=timed(*ours))
+            command(folder, "run", feeds=feeds)  # which decides about what came
+            theirs, our = rival.run(), timed(*ours)
+            note(
+                "nothing_new",
+                theirs=theirs,
+                ours=our,
+                **{w: command(folder, w, feeds=feeds) for w in ("run", "collect")},
+            )
+            stored, mailed = our["unchanged"], rival.mails()
             shutil.rmtree(folder)
+    middle = {name: median(found) for name, found in times.items()}
     figures: dict[str, Any] = {"feeds": feeds, "unchanged": stored, "mails": mailed}
-    for what in ("from_empty", "nothing_new"):
-        for part in ("pass", "command"):
-            theirs, our = (median(times[f"{what} {who} {part}"]) for who in ("theirs", "ours"))
-            figures[f"{what}_{part}_s"] = round(our, 2)
-            figures[f"{what}_{part}_rss2email_s"] = round(theirs, 2)
-            figures[f"{what}_{part}_ratio"] = round(theirs / our, 1)
-    figures["nothing_new_ratio"] = figures.pop("nothing_new_pass_ratio")
-    figures["from_empty_ratio"] = figures.pop("from_empty_pass_ratio")
-    return figures
+    for what, who, part in (
+        ("from_empty", "ours", "pass"),
+        ("nothing_new", "ours", "pass"),
+        ("nothing_new", "run", "command"),
+        ("nothing_new", "collect", "command"),
+    ):
+        name, took, against = part if who == "ours" else who, middle[f"{what} {who} {part}"], f"{what} theirs {part}"
+        figures[f"{what}_{name}_s"] = round(took, 2)
+        figures[f"{what}_{name}_rss2email_s"] = round(middle[against], 2)
+        figures[f"{what}_{name}_ratio"] = round(middle[against] / took, 1)
+        if who != "ours":
+            figures[f"{what}_{name}_cpu_s"] = round(middle[f"{what} {who} cpu"], 2)
+    return figures | {"nothing_new_rss2email_cpu_s": round(middle["nothing_new theirs cpu"], 2)}
+
+
+def command(folder: Path, word: str, *, feeds: int) -> dict[str, Any]:
+    """`digest run` or `digest collect` with nothing new, as a process of its own."""
+    done = timed(sys.executable, "-c", COMMAND.format(word), folder=folder)
+    report = done["collect"] if word == "run" else done
+    assert (report["asked"], report["unchanged"]) == (feeds, feeds), report
+    return done
 
 
 def many(base: str, *, feeds: int) -> dict[str, Any]:
@@ -185,12 +252,15 @@ def many(base: str, *, feeds: int) -> dict[str, Any]:
             timed(*ours)
             results[count] = timed(*ours)
             assert results[count]["unchanged"] == count
+        alone = timed(sys.executable, "-c", HTTPX, folder / "urls.json")
     few, all_ = results[feeds // 10], results[feeds]
     return {
         "synthetic_feeds": feeds,
         "feeds_per_second": round(feeds / all_["pass"]),
         "peak_mb_at_a_tenth": round(few["peak_mb"]),
         "peak_mb": round(all_["peak_mb"]),
+        "cpu_ms_a_feed": round(1000 * all_["cpu_of_pass"] / feeds, 2),
+        "cpu_ms_a_request_of_httpx_alone": round(1000 * alone["cpu_of_pass"] / feeds, 2),
     }
 
 

@@ -511,20 +511,17 @@ def _observe_params(seen: Evidence, now: str, then: str) -> None:
 
 
 _JOINED = ("link+title", "title+date", "link+title+date")
+_ALIKE = {name: name.split("+") for name in (*FACETS, *_JOINED)}
+_OTHERS = ("guid", "title", "date", "text")  # marks besides the link
 
 
 def _alike(window: Sequence[Marks], volatile: frozenset[str]) -> dict[str, list[int]]:
     """How many entries have each mark, and how many different values there are."""
-    values: dict[str, list[Any]] = defaultdict(list)
-    for marks in window:
-        # Without loose forms but of links, whose spare parameters do not tell entries apart.
-        loose = (_link_forms(marks.link, volatile) or ("", marks.link))[1] if volatile else marks.link
-        own = {"guid": marks.guid, "link": loose, "title": marks.title, "date": marks.date, "text": marks.text}
-        for name in (*FACETS, *_JOINED):
-            parts = tuple(own[part] for part in name.split("+"))
-            if any(parts):
-                values[name].append(parts)
-    return {name: [len(found), len(set(found))] for name, found in values.items()}
+    # Links without loose forms; their spare parameters do not tell entries apart.
+    links = [(_link_forms(m.link, volatile) or ("", m.link))[1] if volatile else m.link for m in window]
+    own: dict[str, list[Any]] = {"link": links} | {name: [getattr(m, name) for m in window] for name in _OTHERS}
+    told = {name: list(filter(any, zip(*(own[part] for part in of), strict=True))) for name, of in _ALIKE.items()}
+    return {name: [len(found), len(set(found))] for name, found in told.items() if found}
 
 
 def links_tell(evidence: Evidence, chosen: str = "") -> bool:

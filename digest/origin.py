@@ -27,7 +27,7 @@ def origin(url: str) -> Origin | None:
 def same(one: str, other: str) -> bool:
     """Are both addresses of one origin? False where either has none."""
     found = origin(one)
-    return found is not None and found == origin(other)
+    return found is not None and (one == other or found == origin(other))
 
 
 def open_part(headers: Mapping[str, str]) -> dict[str, str]:

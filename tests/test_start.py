@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import sqlalchemy as sa
@@ -72,6 +74,57 @@ def test_each_command_imports_what_it_needs_and_no_more(digest, tmp_path):
     for modules in (status, run):
         assert "sqlalchemy.dialects.postgresql" not in modules
         assert {f"digest.store.{name}" for name in RARE}.isdisjoint(modules)
+
+
+# What asking feeds takes beyond that, where none of them has anything new.
+ASKING = {
+    *("httpx", "httpcore", "h11", "h2", "hpack", "hyperframe", "anyio", "sniffio", "idna", "certifi"),
+    *("uvloop", "brotli", "zstandard", "socksio", "nh3"),
+}
+ASK = {
+    *("addresses", "challenge", "client", "fetch", "gathering", "guard", "hosts", "kinship", "manner", "packing"),
+    *("rate_limits", "run", "trouble", "wire"),
+}
+
+
+class Unchanged(BaseHTTPRequestHandler):
+    """A feed that is always as it was."""
+
+    def do_GET(self) -> None:
+        known = self.headers["If-None-Match"] == '"1"'
+        body = (
+            b""
+            if known
+            else b"<rss version='2.0'><channel><item><guid>1</guid><title>One</title></item></channel></rss>"
+        )
+        self.send_response(304 if known else 200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_asking_feeds_that_have_nothing_new_imports_no_parser(digest, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES", "true")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Unchanged)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        digest("init")
+        digest("feed", "add", "--no-check", f"http://127.0.0.1:{server.server_port}/")
+        assert digest("-q", "collect").returncode == 0
+        show = SHOW.replace('(["--help"], ["-q", "status"], ["-q", "run"])', '[["collect", "--force"]]')
+        done = subprocess.run([sys.executable, "-c", show], cwd=tmp_path, capture_output=True, text=True, check=True)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "1 unchanged" in done.stderr
+    modules = done.stdout.splitlines()[-1].removeprefix("> ").split()
+    assert foreign(modules) <= BASE | ASKING
+    assert of_rooms(modules) <= RUN | {f"collect.{name}" for name in ASK} | {"parse", "parse.text", "parse.seen"}
+    assert {"multiprocessing.connection", "digest.store.mail_tables", "digest.store.feeds"}.isdisjoint(modules)
 
 
 CAREFUL = """

@@ -302,7 +302,8 @@ class Fetcher:
         return request
 
     async def _answer(self, response: httpx.Response, asking: _Asking) -> Answer:
-        status, says, url = response.status_code, response.headers, asking.url
+        status, url = response.status_code, asking.url
+        says = dict(response.headers.items())  # all at once: each that is looked up goes through all of them
         if asking.form and 200 <= status < 300:
             return Answer(url, status)
         if status not in (200, 203, 226, 304):

@@ -8,14 +8,16 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from digest.collect.addresses import host_of
 from digest.collect.hosts import Held
 from digest.errors import FetchError
-from digest.parse import ParsedEntry, ParsedFeed, popularity
-from digest.parse.entries import both_ends
 
-Ask = Callable[[str], Awaitable[tuple[bytes, ParsedFeed]]]  # the bytes at an address, and the feed that they are
+if TYPE_CHECKING:
+    from digest.parse import ParsedEntry, ParsedFeed
+
+Ask = Callable[[str], Awaitable[tuple[bytes, "ParsedFeed"]]]  # the bytes at an address, and the feed that they are
 Get = Callable[[str], Awaitable[bytes]]
 
 MAX_ASKED = 20  # entries of one feed whose votes are asked for in one run
@@ -35,6 +37,8 @@ async def whole(index: ParsedFeed, url: str, ask: Ask) -> tuple[str, ParsedFeed]
 
     Those of its own site only, one after the other. Raises FetchError where none can be read.
     """
+    from digest.parse.entries import both_ends
+
     digest, found, why = hashlib.sha256(), [], ""
     for place in index.parts:
         if not _of_one_site(place, url):
@@ -87,6 +91,8 @@ async def voted(parsed: ParsedFeed, wanted: dict[str, str], get: Get, *, seconds
 
     Who does not answer is not asked on: votes are worth having, and nothing more.
     """
+    from digest.parse import popularity
+
     points: dict[str, int] = {}
     end = asyncio.get_running_loop().time() + seconds
     for key, place in list(wanted.items())[:MAX_ASKED]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from digest.identity import page, same_guid
-from digest.parse import ParsedFeed
-from digest.store import feed_entries
+
+if TYPE_CHECKING:
+    from digest.parse import ParsedFeed
+    from digest.store import feed_entries
 
 SURE = 0.5  # from this score on it is followed; below, a person is asked
 _TELLING = 3  # words of a title by which an entry is known again

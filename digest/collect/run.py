@@ -7,15 +7,16 @@ import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from random import Random
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlmodel import Session
 
-from digest import spans
+from digest import parse, spans
 from digest.collect import gathering, kinship, rhythm
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
@@ -24,17 +25,20 @@ from digest.collect.hosts import Held, Hosts, exchange
 from digest.collect.manner import Manner
 from digest.collect.report import Change, CollectReport, Failure, Progress
 from digest.collect.rhythm import Health, Vitals
-from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import open_part, same
-from digest.parse import ParsedEntry, ParsedFeed, hub_links, sitemaps
-from digest.parse.recipes import Recipe
 from digest.parse.text import plain
-from digest.store import Database, feed_claims, feed_entries, feeds, hosts, tastes, websub
+from digest.store import Database, feed_claims, feed_entries, hosts, websub
 from digest.store.feed_tables import WebSub
+
+if TYPE_CHECKING:
+    from digest.collect.workers import Parsers
+    from digest.parse import ParsedEntry, ParsedFeed
+
+# What parses, and what stores what is new, is imported where it is used: mostly nothing is new.
 
 T = TypeVar("T")
 
@@ -165,7 +169,7 @@ class _Run:
             async with Fetcher(
                 self._config, self._hosts, resolve=self._resolve, connections=connections
             ) as self._fetcher:
-                with Parsers(workers=self._settings.workers, seconds=self._settings.parse_seconds) as self._parsers:
+                with ExitStack() as self._ends:
                     try:
                         async with asyncio.TaskGroup() as tasks:
                             tasks.create_task(self._write())
@@ -174,6 +178,13 @@ class _Run:
                     except BaseExceptionGroup as group:
                         raise _first(group) from group
         return self._report
+
+    @cached_property
+    def _parsers(self) -> Parsers:
+        from digest.collect.workers import Parsers
+
+        parsers = Parsers(workers=self._settings.workers, seconds=self._settings.parse_seconds)
+        return self._ends.enter_context(parsers)
 
     async def _store(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._storing, function, *args)
@@ -255,11 +266,11 @@ class _Run:
             body_hash = hashlib.sha256(answer.body).hexdigest()
             if body_hash == feed.body_hash:
                 return _Outcome(feed, now, answer, body_hash)
-            recipe = Recipe.of(feed.recipe)
+            recipe = parse.Recipe.of(feed.recipe) if feed.recipe else None
             parsed = await self._parsers.parse(
                 answer.body, url=answer.url, content_type=answer.content_type, now=now, recipe=recipe
             )
-            if parsed.format == sitemaps.INDEX:
+            if parsed.format == parse.sitemaps.INDEX:
                 # It may stay the same when what it names does not: it has no validators, nor a hash of its own.
                 answer = replace(answer, etag="", last_modified="")
                 body_hash, parsed = await gathering.whole(parsed, answer.url, lambda url: self._part(feed, url, now))
@@ -424,7 +435,7 @@ class _Run:
         if hub is not None:
             websub.polled(session, hub, news=news, before=feed.checked_at)
         if outcome.parsed is not None and outcome.answer is not None and self._settings.websub:
-            there, itself = hub_links(outcome.answer.link, url=outcome.answer.url)
+            there, itself = parse.hub_links(outcome.answer.link, url=outcome.answer.url)
             there, itself = there or outcome.parsed.hub, itself or outcome.parsed.topic
             if dict(feed.headers) != open_part(feed.headers) or not itself:
                 there = ""  # a feed with a login is nobody else's business, nor is an address that it does not give
@@ -472,6 +483,8 @@ class _Run:
         )
         site = parsed.site_url or feed.site_url
         if site != feed.site_url:
+            from digest.store import tastes
+
             tastes.follow_source(session, feed.id, (feed.url, feed.site_url), (feed.url, site))
         row |= {
             # An operator's own name for a feed stays; one that was the publisher's follows it.
@@ -502,6 +515,8 @@ class _Run:
             row["moved_to"] = target
             return ""
         row["moved_to"] = ""
+        from digest.store import feeds
+
         other = feeds.by_url(session, [target]).get(target)
         if other is not None and other.recipe != feed.recipe:
             row["moved_to"] = target  # a page that is read in two ways is two feeds

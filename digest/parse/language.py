@@ -122,7 +122,9 @@ def _which(text: str, languages: tuple[str, ...]) -> str:
 
 def _by_words(text: str, *, least: int = 2) -> str:
     """The language of most of its little words, where there are so many of them and few of any other's."""
-    words = [word.lower() for word in _WORD.findall(text[:4_000])]
+    head = text[:4_000]
+    small = head.lower()  # at once: but İ becomes two characters, of which one is no letter
+    words = _WORD.findall(small) if len(small) == len(head) else [word.lower() for word in _WORD.findall(head)]
     if len(words) < 5:
         return ""
     scores = _scores(words)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from digest.models import (
     Feed,
 )
 from digest.store import undecided
-from digest.store.database import insert_into
+from digest.store.database import insert_of
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
@@ -48,13 +49,14 @@ def save_entries(
     share and by what the feed was seen to do; an entry known under another key stays the entry that it was. What was
     taken back (`tombstones` are guids; and what is gone from among others) is marked so, what came back is not.
     """
-    feed = session.connection().execute(_WAYS, {"feed": feed_id}).one()
+    connection = session.connection()
+    feed = connection.execute(_WAYS, {"feed": feed_id}).one()
     evidence = Evidence.of(feed.evidence)
     marks = [_marks(row) for row in rows]
-    stored = _known(session, feed_id, rows, frozenset(feed.window))
+    stored = _known(connection, feed_id, rows, frozenset(feed.window))
     known = [Known(one.id, _stored_marks(one), one.id in stored.window) for one in stored.entries]
     found = identity.link(marks, known, evidence, feed.identity)
-    keys = _Keys(session, feed_id, stored.entries)
+    keys = _Keys(connection, feed_id, stored.entries)
     new, edits, edited, back = [], [], 0, 0
     pairs: list[tuple[Marks, Marks]] = []
     present: set[int] = set()
@@ -77,14 +79,13 @@ def save_entries(
             new.append({**row, **own})
     if edits:
         names: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in edits[0] if name != "entry_id"}
-        session.connection().execute(
+        connection.execute(
             sa.update(Entry).where(col(Entry.id) == sa.bindparam("entry_id")).values(names),
             [{("" if name == "entry_id" else "new_") + name: value for name, value in row.items()} for row in edits],
         )
     if new:
-        statement = insert_into(session, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
-        session.connection().execute(statement, new)
-        stored_now = {one.id for one in _entries_by(session, feed_id, "key", [row["key"] for row in new])}
+        connection.execute(_adding(connection.dialect.name), new)
+        stored_now = {one.id for one in _entries_by(connection, feed_id, "key", [row["key"] for row in new], _IDS)}
         undecided.came(session, feed_id, stored_now)
         present |= stored_now
     evidence = identity.observed(evidence, marks, pairs, known)
@@ -93,10 +94,10 @@ def save_entries(
     # What was set aside unread may be one that we have, and is not gone.
     can_tell = identity.by_date(ids, [one.date for one in marks]) and not any(one.fault for one in marks)
     gone = _withdraw(
-        session, feed_id, known, frozenset(present), len(new), tombstones, evidence, can_tell=can_tell, now=now
+        connection, feed_id, known, frozenset(present), len(new), tombstones, evidence, can_tell=can_tell, now=now
     )
     learnt = {"feed": feed_id, "new_evidence": vars(evidence), "new_window": sorted(present), "more": len(new)}
-    session.connection().execute(_LEARNT, learnt)
+    connection.execute(_LEARNT, learnt)
     return Saved(len(new), edited, sum(bool(row.get("fault")) for row in new), gone)
 
 
@@ -108,18 +109,20 @@ class _Stored(NamedTuple):
     window: frozenset[int]  # ids of those that were in the feed last
 
 
-def _known(session: Session, feed_id: int, rows: Sequence[Mapping[str, Any]], window: frozenset[int]) -> _Stored:
+def _known(
+    connection: sa.Connection, feed_id: int, rows: Sequence[Mapping[str, Any]], window: frozenset[int]
+) -> _Stored:
     """The entries that some of `rows` may be."""
-    found = {one.id: one for one in _entries_by(session, feed_id, "key", [row["key"] for row in rows])}
+    found = {one.id: one for one in _entries_by(connection, feed_id, "key", [row["key"] for row in rows])}
     by_key = {one.key: one for one in found.values()}
     strange = [row for row in rows if not _unchanged(row, by_key.get(row["key"]))]
     if strange or not window <= found.keys():
         limit = max(_RECENT, 2 * len(rows))
-        recent = session.connection().execute(_LATEST, {"feed": feed_id, "most": limit}).all()
+        recent = connection.execute(_LATEST, {"feed": feed_id, "most": limit}).all()
         found |= {one.id: one for one in recent}
         if len(recent) == limit:  # there are older ones
-            more = _entries_by(session, feed_id, "twin", [row["twin"] for row in strange])
-            more += _entries_by(session, feed_id, "id", sorted(window - found.keys()))
+            more = _entries_by(connection, feed_id, "twin", [row["twin"] for row in strange])
+            more += _entries_by(connection, feed_id, "id", sorted(window - found.keys()))
             found |= {one.id: one for one in more}
     # Before this release nobody wrote down what was in a feed: whatever came last may have been.
     return _Stored(sorted(found.values(), key=lambda one: one.id), window or frozenset(found))
@@ -169,8 +172,8 @@ def _since(row: Mapping[str, Any], *, new_feed: bool, now: datetime) -> datetime
 class _Keys:
     """The keys of a feed's entries: each is one entry's, whatever guids its publisher gives to whom."""
 
-    def __init__(self, session: Session, feed_id: int, stored: Sequence[Any]) -> None:
-        self._session, self._feed_id = session, feed_id
+    def __init__(self, connection: sa.Connection, feed_id: int, stored: Sequence[Any]) -> None:
+        self._connection, self._feed_id = connection, feed_id
         self._held = {one.key for one in stored}
 
     def moved(self, row: Mapping[str, Any], one: Any) -> str:
@@ -183,7 +186,7 @@ class _Keys:
     def new(self, row: Mapping[str, Any]) -> str:
         """The key of a new entry: its own, or where another entry has that, one made of all that it is."""
         key, turn = str(row["key"]), 0
-        while key in self._held or (turn and _entries_by(self._session, self._feed_id, "key", [key])):
+        while key in self._held or (turn and _entries_by(self._connection, self._feed_id, "key", [key])):
             turn += 1
             parts = (row["key"], row["twin"], str(row["published_at"]), row["content_hash"], str(turn))
             key = "again:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
@@ -192,7 +195,7 @@ class _Keys:
 
 
 def _withdraw(
-    session: Session,
+    connection: sa.Connection,
     feed_id: int,
     known: Sequence[Known],
     present: frozenset[int],
@@ -213,11 +216,11 @@ def _withdraw(
         ids = set(gone)
     if tombstones:
         guids = sorted(tombstones)
-        ids |= {one.id for name in ("guid", "key") for one in _entries_by(session, feed_id, name, guids)}
+        ids |= {one.id for name in ("guid", "key") for one in _entries_by(connection, feed_id, name, guids)}
     ids -= present
     if ids:
         statement = sa.update(Entry).where(col(Entry.id).in_(sorted(ids)), col(Entry.withdrawn_at).is_(None))
-        session.execute(statement.values(withdrawn_at=now))
+        connection.execute(statement.values(withdrawn_at=now))
     return len(ids)
 
 
@@ -236,6 +239,7 @@ _BY = {
     name: sa.select(*_COLUMNS).where(_OF_FEED, col(getattr(Entry, name)).in_(sa.bindparam("values", expanding=True)))
     for name in ("id", "key", "twin", "guid")
 }
+_IDS = sa.select(col(Entry.id)).where(_OF_FEED, col(Entry.key).in_(sa.bindparam("values", expanding=True)))
 _LATEST = sa.select(*_COLUMNS).where(_OF_FEED).order_by(col(Entry.id).desc()).limit(sa.bindparam("most"))
 _WAYS = sa.select(col(Feed.identity), col(Feed.evidence), col(Feed.window)).where(col(Feed.id) == sa.bindparam("feed"))
 _LEARNT = (
@@ -249,17 +253,25 @@ _LEARNT = (
 )
 
 
-def _entries_by(session: Session, feed_id: int, name: str, values: Sequence[Any]) -> list[Any]:
+@cache
+def _adding(dialect: str) -> Any:
+    return insert_of(dialect, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
+
+
+def _entries_by(
+    connection: sa.Connection, feed_id: int, name: str, values: Sequence[Any], query: Any = None
+) -> list[Any]:
+    """Entries of a feed by one of their columns; `query` asks for less of them."""
     found: list[Any] = []
     for start in range(0, len(values), _CHUNK):
         asked = {"feed": feed_id, "values": list(values[start : start + _CHUNK])}
-        found += session.connection().execute(_BY[name], asked)
+        found += connection.execute(_BY[name] if query is None else query, asked)
     return found
 
 
 def keys(session: Session, feed_id: int, names: Collection[str]) -> frozenset[str]:
     """Those of these keys that an entry of the feed has."""
-    return frozenset(one.key for one in _entries_by(session, feed_id, "key", sorted(names)))
+    return frozenset(one.key for one in _entries_by(session.connection(), feed_id, "key", sorted(names)))
 
 
 @dataclass(frozen=True)
