@@ -174,7 +174,7 @@ class _Clusters:
 class _Rarity(dict[str, float]):
     """How much it tells that two titles share a word or two neighbouring ones (idf).
 
-    Kept for those that are in several of `total` titles: what is `seen` in one, as most are, is as rare as all of these.
+    Kept for those that are in several of `total` titles: what is in one, as most are, is as rare as all of these.
     """
 
     def __init__(self, seen: Mapping[str, int], total: int) -> None:
