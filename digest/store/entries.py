@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -84,20 +85,30 @@ def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, n
     """
     decided = select(Admission.entry_id).where(Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id)
     rows = session.execute(
-        sa.select(*(getattr(Entry, name) for name in Waiting._fields), col(Entry.changed_at), col(Feed.settle_minutes))
+        sa.select(col(Entry.id))
         .select_from(Undecided)
         .join(Entry, col(Entry.id) == col(Undecided.entry_id))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-        .join(Feed, col(Feed.id) == col(Entry.feed_id))
         .where(col(Undecided.newsletter_id) == newsletter_id, col(NewsletterFeed.newsletter_id) == newsletter_id)
         .where(~decided.exists(), col(Entry.withdrawn_at).is_(None))
         .order_by(col(Entry.feed_id), col(Entry.id))
     )
-    for *values_, changed_at, own_minutes in rows.yield_per(500):  # else all rows are made beside what is made of them
-        entry = Waiting(*values_)
-        at = None if settle is None else settles_at(changed_at, entry.seen_at, own_minutes, settle)
-        if at is None or at <= now:
-            yield entry
+    # Their numbers first: a database sorts whole rows in memory, and its driver may hold all that it was answered.
+    ids = array("q", (row[0] for row in rows.yield_per(500)))
+    for some in batched(ids):
+        found = session.execute(
+            sa.select(
+                *(getattr(Entry, name) for name in Waiting._fields), col(Entry.changed_at), col(Feed.settle_minutes)
+            )
+            .join(Feed, col(Feed.id) == col(Entry.feed_id))
+            .where(col(Entry.id).in_(some))
+            .order_by(col(Entry.feed_id), col(Entry.id))
+        )
+        for *values_, changed_at, own_minutes in found.all():
+            entry = Waiting(*values_)
+            at = None if settle is None else settles_at(changed_at, entry.seen_at, own_minutes, settle)
+            if at is None or at <= now:
+                yield entry
 
 
 def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
