@@ -36,7 +36,7 @@ class Keywords:
         self._begun: dict[str, dict[str, list[_Found]]] = {}  # whole ones by language, where it is asked for
         # Most words are done with after one look: nothing begins or ends as they do. The lengths of what may, then.
         self._begins = _sizes((key for key in self._begin if len(key) >= _FRONT), lambda key: key[:_FRONT])
-        self._begins_short = sorted({len(key) for key in self._begin if len(key) < _FRONT})
+        self._begins_short = _sizes((key for key in self._begin if len(key) < _FRONT), lambda key: key[:1])
         self._ends = _sizes(self._end, lambda key: key[-1:])
         self._widths = sorted({len(key) for key in self._within})
         self._within_ascii = any(map(str.isascii, self._within))
@@ -112,8 +112,7 @@ class Keywords:
         found += self._whole.get(word, ())
         if plural:
             found += self._whole.get(word[:-1], ())
-        sizes = self._begins.get(word[:_FRONT], ())
-        for size in (*self._begins_short, *sizes) if self._begins_short else sizes:
+        for size in (*self._begins_short.get(word[:1], ()), *self._begins.get(word[:_FRONT], ())):
             if size <= len(word) and (looked_up := self._begin.get(word[:size])):
                 found += _fitting(looked_up, word)
         for one in ((word, word[:-1]) if plural else (word,)) if self._ends else ():

@@ -154,7 +154,7 @@ def add(session: Session, newsletter_id: int, rows: Iterable[dict[str, Any]]) ->
     """Write a newsletter's stories, one row of values each, a batch at a time; the new ids by `seq`."""
     seqs: list[int] = []
     for some in batched(rows):  # what is bound is a copy of it
-        session.execute(sa.insert(Story), some)
+        session.connection().execute(sa.insert(Story), some)
         seqs += [row["seq"] for row in some]
     if not seqs:
         return {}
@@ -169,7 +169,7 @@ def add(session: Session, newsletter_id: int, rows: Iterable[dict[str, Any]]) ->
 def add_admissions(session: Session, rows: Iterable[dict[str, Any]]) -> None:
     """Write a newsletter's decisions, one row of values each: made as they are taken, a batch at a time."""
     for some in batched(rows):
-        session.execute(sa.insert(Admission), some)
+        session.connection().execute(sa.insert(Admission), some)
         undecided.decided(session, some[0]["newsletter_id"], [row["entry_id"] for row in some])
 
 
