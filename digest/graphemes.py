@@ -41,7 +41,10 @@ def width(text: str) -> int:
 
     A text of hardly anything else takes some all the same: no line is to hold thousands of them.
     """
-    return len(text) if text.isascii() else max(sum(map(_width, text, f" {text}")), len(text) // _SIGNS)
+    # Most texts have no other signs than these.
+    if text.isascii() or text.replace("…", ".").replace("’", "'").isascii():
+        return len(text)
+    return max(sum(map(_width, text, f" {text}")), len(text) // _SIGNS)
 
 
 def _width(character: str, before: str) -> int:

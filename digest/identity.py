@@ -24,6 +24,7 @@ FACETS = ("guid", "link", "title", "date", "text")
 CHOSEN = ("guid", "link", "title", "date")  # of which an operator's choice is made
 BAR, FAR_BAR = 2.0, 5.0  # score from which two are one: of an entry that just left the feed, and of one long gone
 TWICE = -1
+_STAYS = 0.98  # the share of times that ids stay, from which on an id alone tells
 _CAP = 400  # observations kept of a mark: what a feed did lately counts
 FEW = 5  # entries of a document, below which it says little of how its feed is made
 _PAIRS = 20_000  # that one shared value may bring up
@@ -531,6 +532,14 @@ def links_tell(evidence: Evidence, chosen: str = "") -> bool:
     having, different = evidence.alike.get("link", (0, 0))
     repeated, new = evidence.repeated
     return different >= 0.9 * having and repeated * 4 <= new
+
+
+def ids_tell(evidence: Evidence, chosen: str = "") -> bool:
+    """Whether an id alone tells an entry of a feed from others, however long ago it was there."""
+    if chosen:
+        return "guid" in chosen.split("+")
+    having, different = evidence.alike.get("guid", (0, 0))
+    return evidence.stays("guid") >= _STAYS and different >= 0.95 * having
 
 
 def carried_by(evidence: Evidence) -> str:

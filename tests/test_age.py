@@ -144,7 +144,7 @@ def test_postgres_finds_what_is_asked_of_old_rows_by_an_index(upgraded_postgres_
     sa.event.listen(database.engine, "before_cursor_execute", note)
     with database.read() as session:
         paper = newsletters.find(session, "daily").id
-        entries.waiting(session, paper, settle=None, now=MONDAY)
+        list(entries.waiting(session, paper, settle=None, now=MONDAY))
         entries.labelled(session, paper)
         stories.told_lately(session, paper, since=MONDAY, links=[LINK])
         edition_states.accounts(session)

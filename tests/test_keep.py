@@ -560,7 +560,7 @@ def decide(session: Session, paper, entry: Entry) -> None:
 
 def waiting(session: Session) -> list[entries.Waiting]:
     paper = newsletters.find(session, "daily")
-    return entries.waiting(session, paper.id, settle=None, now=LATER)
+    return list(entries.waiting(session, paper.id, settle=None, now=LATER))
 
 
 def take_in(database: Database, config) -> edition.Admitted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -124,7 +124,7 @@ _BEFORE_NAMES = frozenset(["in", "on", "for", "with", "to", "under", "from", "us
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)  # most words of most titles; all that were ever read would be megabytes
 def stem(word: str) -> str:
     """Without the endings by which two headlines of one story differ: announces, announced, announcing."""
     for ending in ("ing", "ed", "es", "s", "er", "ion", "e"):
@@ -162,10 +162,19 @@ class Title:
     head: tuple[str, ...]
     stems: frozenset[str]
     telling: frozenset[str]  # the stems of what is `informative`
-    features: frozenset[str]
     marks: Marks
     release: tuple[str, str] | None  # a name and its version, where the title says no more than that they are there
     custom: bool  # many write under it, each their own
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Its words and each two neighbouring ones, without their endings: made for few, as what follows."""
+        return self.stems.union(bigrams([stem(word) for word in self.words]))
+
+    def pairs(self, among: Container[str]) -> set[str]:
+        """The two neighbouring ones of these, both of which are `among` those."""
+        found = [stem(word) for word in self.words]
+        return {f"{a} {b}" for a, b in pairwise(found) if a in among and b in among}
 
     @property
     def informative(self) -> frozenset[str]:
@@ -183,17 +192,16 @@ def read(text: str, spellings: Spellings, *, place: str = "") -> Title:
         else:
             head = tuple(start)
     found = tuple(spellings.of(words(text)))
-    stems = [stem(word) for word in found]
-    telling = frozenset(map(stem, _informative(found)))
-    features = frozenset(stems) | frozenset(bigrams(stems))
+    # Of sets, which makes them no larger than they must be: thousands are in memory.
+    stems = frozenset({stem(word) for word in found})
+    telling = frozenset({stem(word) for word in _informative(found)})
     custom = _CUSTOM.search(text) is not None
     marks = _marks(parted(text), found)
     return Title(
         found,
         head or found,
-        frozenset(stems),
-        telling,
-        features,
+        stems,
+        stems if telling == stems else telling,
         marks,
         None if marks.parts or marks.labels else _release(found),
         custom,
@@ -213,9 +221,7 @@ def joined(titles: Sequence[Title]) -> list[Title]:
     for title in titles:
         both = {stem(a + b) for a, b in pairwise(title.words) if a + b in single}
         if both:
-            title = replace(
-                title, stems=title.stems | both, telling=title.telling | both, features=title.features | both
-            )
+            title = replace(title, stems=title.stems | both, telling=title.telling | both)
         found.append(title)
     return found
 

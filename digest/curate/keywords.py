@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from digest.curate.words import STAR, unspaced, words
 if TYPE_CHECKING:
     from digest.curate.topics import Heading
 
+_FRONT = 3  # letters that a keyword with a `*` at its end mostly has before it
 _PIECE = 2  # letters: few enough to look at each place of a word once
 _Found = tuple[tuple[str, ...], str, str]  # a keyword's words, its topic, and how it is written
 
@@ -33,12 +34,12 @@ class Keywords:
                     table, key = self._place(parts[0])
                     table.setdefault(key, []).append((parts, slug, keyword))
         self._begun: dict[str, dict[str, list[_Found]]] = {}  # whole ones by language, where it is asked for
-        self._begins: dict[str, list[int]] = {}  # their lengths, by the first letter
-        for key in sorted(self._begin, key=len):
-            sizes = self._begins.setdefault(key[0], [])
-            if len(key) not in sizes:
-                sizes.append(len(key))
-        self._ends, self._widths = (sorted({len(key) for key in table}) for table in (self._end, self._within))
+        # Most words are done with after one look: nothing begins or ends as they do. The lengths of what may, then.
+        self._begins = _sizes((key for key in self._begin if len(key) >= _FRONT), lambda key: key[:_FRONT])
+        self._begins_short = _sizes((key for key in self._begin if len(key) < _FRONT), lambda key: key[:1])
+        self._ends = _sizes(self._end, lambda key: key[-1:])
+        self._widths = sorted({len(key) for key in self._within})
+        self._within_ascii = any(map(str.isascii, self._within))
 
     def _place(self, first: str) -> tuple[dict[str, list[_Found]], str]:
         begin, *between, end = first.split("*") if "*" in first else (first, "")
@@ -64,7 +65,11 @@ class Keywords:
         while start < len(found):
             longest = 1
             here: list[tuple[int, str, str]] = []
-            for parts, slug, keyword in self._candidates(found[start]):
+            candidates = self._candidates(found[start])
+            if not candidates and not others:
+                start += 1
+                continue
+            for parts, slug, keyword in candidates:
                 length = len(parts)
                 if length == 1 or self._goes_on(parts, found, start, fits):
                     here.append((length, slug, keyword))
@@ -100,25 +105,36 @@ class Keywords:
             self._begun[language] = table
         return self._begun[language]
 
-    def _candidates(self, word: str) -> Iterator[_Found]:
-        yield from self._whole.get(word, ())
-        if word.endswith("s"):
-            yield from self._whole.get(word[:-1], ())
-        for size in self._begins.get(word[:1], ()):
-            if size > len(word):
-                break
-            if looked_up := self._begin.get(word[:size]):
-                yield from _fitting(looked_up, word)
-        if self._end:
-            for one in (word, word[:-1]) if word.endswith("s") else (word,):
-                for size in self._ends:
-                    if size <= len(one) and (looked_up := self._end.get(one[-size:])):
-                        yield from _fitting(looked_up, one)
-        for size in self._widths:
+    def _candidates(self, word: str) -> list[_Found]:
+        """Keywords whose first word it may be."""
+        found: list[_Found] = []
+        plural = word.endswith("s")
+        found += self._whole.get(word, ())
+        if plural:
+            found += self._whole.get(word[:-1], ())
+        for size in (*self._begins_short.get(word[:1], ()), *self._begins.get(word[:_FRONT], ())):
+            if size <= len(word) and (looked_up := self._begin.get(word[:size])):
+                found += _fitting(looked_up, word)
+        for one in ((word, word[:-1]) if plural else (word,)) if self._ends else ():
+            for size in self._ends.get(one[-1:], ()):
+                if size <= len(one) and (looked_up := self._end.get(one[-size:])):
+                    found += _fitting(looked_up, one)
+        for size in self._widths if self._within_ascii or not word.isascii() else ():
             pieces = [word[at : at + size] for at in range(len(word) - size + 1)]
             if not self._within.keys().isdisjoint(pieces):
                 for piece in dict.fromkeys(pieces):
-                    yield from _fitting(self._within.get(piece, ()), word)
+                    found += _fitting(self._within.get(piece, ()), word)
+        return found
+
+
+def _sizes(table: Iterable[str], part: Callable[[str], str]) -> dict[str, list[int]]:
+    """How long the keys of a table are, the shortest first, by a part of them."""
+    found: dict[str, list[int]] = {}
+    for key in sorted(table, key=len):
+        sizes = found.setdefault(part(key), [])
+        if len(key) not in sizes:
+            sizes.append(len(key))
+    return found
 
 
 def _once(hits: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

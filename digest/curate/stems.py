@@ -84,7 +84,7 @@ _MARKED = ("LATIN", "GREEK", "CYRILLIC", "ARABIC", "HEBREW")
 _WRITTEN_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "å": "aa", "ø": "oe"})
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=8_192)
 def plain(word: str) -> str:
     """A word of `words` without accents, with the letters that stand for others written as those: "cafe", "strasse"."""
     if word.isascii():
@@ -112,4 +112,4 @@ class Spellings:
 
     def of(self, found: Iterable[str]) -> list[str]:
         """Words of `words`, each in its one spelling."""
-        return [self._known.get(word) or plain(word) for word in found]
+        return [self._known.get(word) or (word if word.isascii() else plain(word)) for word in found]

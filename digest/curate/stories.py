@@ -6,16 +6,19 @@ import heapq
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice, product
+from typing import TypeVar
 
 from digest.curate import headlines, sketches
 from digest.curate.headlines import Marks, Title
 from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
+
+_T = TypeVar("_T")
 
 # Between two tellings that only their titles join. A week, and a day: who tells weekly is not punctual to the hour.
 WINDOW = timedelta(days=8)
@@ -140,26 +143,62 @@ class _Clusters:
 
     def __init__(self, marks: Sequence[Marks]) -> None:
         self._root = list(range(len(marks)))
-        self._members = {i: [i] for i in range(len(marks))}
-        self._marks = [{one} for one in marks]
+        self._own = marks
+        # Of those only that have more than one member: most stay by themselves, and thousands are in memory.
+        self._members: dict[int, list[int]] = {}
+        self._marks: dict[int, set[Marks]] = {}
 
     def root(self, i: int) -> int:
         return self._root[i]
 
     def members(self, i: int) -> list[int]:
-        return self._members[self._root[i]]
+        root = self._root[i]
+        return self._members.get(root) or [root]
 
     def marks(self, i: int) -> set[Marks]:
-        return self._marks[self._root[i]]
+        root = self._root[i]
+        return self._marks.get(root) or {self._own[root]}
 
     def join(self, i: int, j: int) -> None:
         keep, gone = sorted((self._root[i], self._root[j]))
         if keep == gone:
             return
-        for member in self._members.pop(gone):
+        self._marks[keep] = self.marks(keep) | self.marks(gone)
+        self._marks.pop(gone, None)
+        members = self._members.setdefault(keep, [keep])
+        for member in self._members.pop(gone, [gone]):
             self._root[member] = keep
-            self._members[keep].append(member)
-        self._marks[keep] |= self._marks[gone]
+            members.append(member)
+
+
+class _Rarity(dict[str, float]):
+    """How much it tells that two titles share a word or two neighbouring ones (idf).
+
+    Kept for those that are in several of `total` titles: what is in one, as most are, is as rare as all of these.
+    """
+
+    def __init__(self, seen: Mapping[str, int], total: int) -> None:
+        self._once = math.log(total / (1 + _PRIOR * _RARE_SHARE))
+        stops = {stem: seen.get(stem, 1) for stem in headlines.STOP_STEMS}
+        super().__init__(
+            (feature, math.log(total / (n + _PRIOR * (_STOP_SHARE if feature in stops else _RARE_SHARE))))
+            for feature, n in {**seen, **stops}.items()
+        )
+
+    def __missing__(self, _feature: str) -> float:
+        return self._once
+
+
+def _seen(titles: Sequence[Title]) -> Counter[str]:
+    """In how many titles each word and each two neighbouring ones are, where they are in more than one."""
+    words = _several(Counter(stem for title in titles for stem in title.stems))
+    # Two neighbours that are there again are two words that are.
+    pairs = Counter(pair for title in titles for pair in title.pairs(words))
+    return words + _several(pairs)
+
+
+def _several(seen: Counter[_T]) -> Counter[_T]:
+    return Counter({one: n for one, n in seen.items() if n > 1})
 
 
 class _Pairs:
@@ -171,16 +210,11 @@ class _Pairs:
         read = [headlines.read(telling.title, spellings, place=telling.place) for telling in tellings]
         self.titles = headlines.joined(read)
         self.texts = [sketches.of(telling.text) for telling in tellings]
-        self._seen = seen = Counter(feature for title in self.titles for feature in title.features)
-        total = len(tellings) + _PRIOR
+        self._seen = seen = _seen(self.titles)
         self._words = [(title.stems, title.telling, title.words[:1]) for title in self.titles]
-        self.idf = {
-            feature: math.log(total / (n + _PRIOR * (_STOP_SHARE if feature in headlines.STOP_STEMS else _RARE_SHARE)))
-            for feature, n in seen.items()
-        }
         # `fsum`, since sets come in another order in each process, and a sum must not: the same news, the same edition.
-        self._square = {feature: idf**2 for feature, idf in self.idf.items()}
-        self._length = [math.sqrt(math.fsum(map(self._square.__getitem__, t.features))) or 1.0 for t in self.titles]
+        self.idf = _Rarity(seen, len(tellings) + _PRIOR)
+        self._lengths: dict[int, float] = {}
         self._weight = [math.fsum(map(self.idf.__getitem__, t.stems)) or 1.0 for t in self.titles]
         self._common = [  # of this, what words have that are in many titles
             math.fsum(self.idf[stem] for stem in t.stems if seen[stem] > _COMMON) for t in self.titles
@@ -198,9 +232,10 @@ class _Pairs:
         saying: dict[str, list[int]] = defaultdict(list)
         marked: dict[int, list[int]] = defaultdict(list)
         most, days = WINDOW / timedelta(days=1), self._days
+        copied = _several(Counter(mark for text in self.texts for mark in text[: sketches.FINDING]))
         for i, (title, text) in enumerate(zip(self.titles, self.texts, strict=True)):
-            rare = sorted(stem for stem in title.stems if self._seen[stem] <= _COMMON)
-            marks = text[: sketches.FINDING]
+            rare = sorted(stem for stem in title.stems if 0 < self._seen[stem] <= _COMMON)  # what others have, too
+            marks = [mark for mark in text[: sketches.FINDING] if mark in copied]
             if i >= settled:
                 known: dict[int, float] = defaultdict(float)
                 for stem in rare:
@@ -230,7 +265,16 @@ class _Pairs:
 
     def cosine(self, i: int, j: int) -> float:
         shared = self.titles[i].features & self.titles[j].features
-        return math.fsum(map(self._square.__getitem__, shared)) / (self._length[i] * self._length[j])
+        return self._squares(shared) / (self._length(i) * self._length(j))
+
+    def _length(self, i: int) -> float:
+        """As it is needed: few titles have another that is near."""
+        if i not in self._lengths:
+            self._lengths[i] = math.sqrt(self._squares(self.titles[i].features)) or 1.0
+        return self._lengths[i]
+
+    def _squares(self, features: Iterable[str]) -> float:
+        return math.fsum(self.idf[feature] ** 2 for feature in features)
 
     def surplus(self, i: int, j: int) -> float:
         """By how much two titles are more alike than they must be; negative for less."""

@@ -37,6 +37,8 @@ def normalise(url: str) -> str:
     count; AMP caches, YouTube's and arXiv's forms are brought to one. Idempotent.
     """
     key = _once(url)
+    if key == url:
+        return key
     # What one step uncovers (an AMP cache of a mobile page) may hold the next; each step but the last shortens it.
     for _ in range(16):
         again = _once(key)

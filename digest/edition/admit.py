@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, NamedTuple, cast
 
 from sqlmodel import Session
 
-from digest import config, identity
+from digest import config
 from digest.curate import central, excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
 from digest.curate import stories as same_story
 from digest.edition import cited, formerly, sent
@@ -22,8 +22,9 @@ from digest.edition.report import Admitted
 from digest.edition.tellings import Again, Read, family, representative, story_of, told_again, told_of
 from digest.models import Decision
 from digest.parse.gist import Gist
-from digest.store import Database, editions, entries, learned, newsletters, stories
+from digest.store import Database, editions, entries, learned, newsletters, seen, stories
 
+ENTRIES = 1_000  # about so many at a time are in memory, before it is known which are held
 FEEDS = 20  # whose texts are asked for together
 TRIES = 3  # to decide about entries that others decide about meanwhile
 
@@ -44,7 +45,7 @@ class Proposal:
     """
 
     after: int
-    entries: tuple[int, ...]
+    entries: Sequence[int]
     minutes: _Minutes
     new: tuple[_New, ...]
     again: tuple[Again, ...]
@@ -55,12 +56,19 @@ class Proposal:
 
 @dataclass(frozen=True)
 class _New:
-    """A story to be: its values but for `seq`, the entry that represents it, and why each of the others joins it."""
+    """A story to be: its values but for `seq`, and who tells it; the first of them represents it."""
 
     row: dict[str, Any]
-    best: Read
-    joined: tuple[tuple[Read, str], ...]
+    told: tuple[_Teller, ...]
     seq: int | None = None  # the one it had before the database was put back
+
+
+class _Teller(NamedTuple):
+    """An entry that tells a story: why, and the link by which another is known to tell the same."""
+
+    entry_id: int
+    why: str
+    link: str
 
 
 class Moved(Exception):
@@ -138,32 +146,35 @@ def admit(
         or not entries.still_waiting(session, newsletter_id, proposal.entries)
     ):
         raise Moved
-    minutes = proposal.minutes.begun()
+    joined = []
     sent_upto = editions.composed_upto(session, newsletter_id)
     for again in proposal.again:
         story = known[again.story]
         told_again(story, again, sent=story.seq <= sent_upto, settings=curate_settings)
         session.add(story)
-        for read, why in again.reads:
-            minutes.decide(read.entry, Decision.JOINED, why, read.link, again.story)
+        joined += [(_Teller(read.entry.id, why, read.link), again.story) for read, why in again.reads]
     for story_id, sites in proposal.linked.items():
         if (linked_to := known.get(story_id)) and linked_to.seq > sent_upto:
             for field, value in cited.credit(linked_to.reasons, sites, curate_settings).items():
                 setattr(linked_to, field, value)
             session.add(linked_to)
-    rows = []
+    seqs = []
     for new in proposal.new:
-        if new.seq is None:
-            newsletter.seq += 1
-        rows.append(new.row | {"newsletter_id": newsletter_id, "seq": new.seq or newsletter.seq})
-    ids = stories.add(session, rows)
-    for row, new in zip(rows, proposal.new, strict=True):
-        minutes.decide(new.best.entry, Decision.STORY, new.best.verdict.why, new.best.link, ids[row["seq"]])
-        for read, why in new.joined:
-            minutes.decide(read.entry, Decision.JOINED, why, read.link, ids[row["seq"]])
+        newsletter.seq += new.seq is None
+        seqs.append(new.seq or newsletter.seq)
+    made = zip(seqs, proposal.new, strict=True)
+    ids = stories.add(
+        session, newsletter_id, (new.row | {"newsletter_id": newsletter_id, "seq": seq} for seq, new in made)
+    )
+    best = []
+    for seq, new in zip(seqs, proposal.new, strict=True):
+        best.append((new.told[0], ids[seq]))
+        joined += [(teller, ids[seq]) for teller in new.told[1:]]
     session.add(newsletter)
-    stories.add_admissions(session, minutes.rows)
-    return minutes.count()
+    common = {"newsletter_id": newsletter_id, "decided_at": now}
+    stories.add_admissions(session, (common | row for row in _decisions(proposal.minutes, best, joined)))
+    muted, held = (proposal.minutes.count(decision) for decision in (Decision.MUTED, Decision.HELD))
+    return Admitted(stories=len(best), joined=len(joined), muted=muted, held=held)
 
 
 def propose(
@@ -178,19 +189,24 @@ def propose(
     """Work out what is to be decided about every entry that waits; nothing is stored. Raises as `take_in`."""
     newsletter = newsletters.find(session, name)
     newsletter_id = cast(int, newsletter.id)
-    waiting = entries.waiting(session, newsletter_id, settle=curate_settings.settle, now=now)
-    waiting, former = formerly.of(session, newsletter_id, waiting, now=now)
-    minutes = _Minutes(newsletter_id, now)
+    settled = entries.waiting(session, newsletter_id, settle=curate_settings.settle, now=now)
+    waiting, former = formerly.of(session, newsletter_id, settled, now=now)
+    minutes, ids, fresh = _Minutes(), array("q"), list[entries.Waiting]()
     gists = Gists(session)
-    if not waiting:
+    parts = _whole_feeds(waiting)
+    if not (first := next(parts, [])):
         return Proposal(newsletter.seq, (), minutes, (), (), {}, {}, b"")
-    feeds = entries.readings(session, newsletter_id)
-    unsent, feeds = sent.hold(
-        session, newsletter_id, waiting, feeds, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
-    )
-    fresh = _muted_and_held(unsent, feeds, settings, curate_settings, minutes, former, now=now)
+    stored = entries.readings(session, newsletter_id)
+    before = seen.of(session, newsletter_id)
+    feeds = sent.known(before, stored)
+    for some in chain([first], parts):  # most of an archive is held, and only that it is has to be remembered
+        ids.extend(entry.id for entry in some)
+        some = sent.hold(
+            session, newsletter_id, some, stored, before, lambda entry, why: minutes.decide(entry, Decision.HELD, why)
+        )
+        fresh += _muted_and_held(some, feeds, settings, curate_settings, minutes, former, now=now)
     judge = Judge(session, newsletter_id, settings, curate_settings, gists, meanings)
-    reads = []
+    reads: list[Read] = []
     for read in _read(session, fresh, feeds, judge, gists, curate_settings, now=now):
         if not (read.entry.title or read.prose):
             minutes.decide(read.entry, Decision.HELD, "there is neither title nor text to show")
@@ -198,6 +214,8 @@ def propose(
             minutes.decide(read.entry, Decision.HELD, f"it {fault}")
         else:
             reads.append(read)
+    learnt = judge.learnt
+    del judge, fresh  # what was learnt is no more asked for, and comparing titles takes as much
     told = stories.told_lately(
         session,
         newsletter_id,
@@ -211,53 +229,63 @@ def propose(
     why = {join.two: join.why for join in grouping.joins} | {
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
-    again, new = [], []
+    again, new = list[Again](), list[_New]()
     linked = _linked(session, groups, told, feeds)
-    for at, group in enumerate(groups):
+    del reads
+    groups.reverse()
+    while groups:  # what was read is gone once it is a story: it is as large as that
+        group = groups.pop()
         best = min(group.reads, key=representative)
-        joined = tuple((read, why.get(read.entry.id, "same link")) for read in group.reads)
         if group.known is not None:
+            joined = tuple((read, why.get(read.entry.id, "same link")) for read in group.reads)
             again.append(Again(group.known, joined, best, told_of(best, curate_settings)))
         else:
             row = story_of(best, group.reads, settings, curate_settings, now=now)
-            row |= cited.credit(row["reasons"], linked.get(("new", at), ()), curate_settings)
+            row |= cited.credit(row["reasons"], linked.get(("new", len(new) + len(again)), ()), curate_settings)
             seq = max(former.get(read.entry.id, 0) for read in group.reads) or None
-            new.append(_New(row, best, tuple(one for one in joined if one[0] is not best), seq))
+            others = (read for read in group.reads if read is not best)
+            tellers = (_Teller(read.entry.id, why.get(read.entry.id, "same link"), read.link) for read in others)
+            new.append(_New(row, (_Teller(best.entry.id, best.verdict.why, best.link), *tellers), seq))
     _relate(new, grouping, told)
-    ids = tuple(entry.id for entry in waiting)
     known = {story[1]: frozenset(sites) for story, sites in linked.items() if story[0] == "told"}
-    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, judge.learnt)
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, learnt)
 
 
 class _Minutes:
-    """The decisions of one admission, as rows to write."""
+    """The decisions against entries. An archive of thousands is held for a few reasons: each has the ids of its own."""
 
-    def __init__(self, newsletter_id: int, now: datetime) -> None:
-        self._common = {"newsletter_id": newsletter_id, "decided_at": now}
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self) -> None:
+        self.of: dict[tuple[Decision, str], array[int]] = {}
 
-    def begun(self) -> _Minutes:
-        """A copy, to be gone on with."""
-        other = copy(self)
-        other.rows = list(self.rows)
-        return other
+    def decide(self, entry: entries.Waiting, decision: Decision, reason: str) -> None:
+        self.of.setdefault((decision, reason), array("q")).append(entry.id)
 
-    def decide(
-        self, entry: entries.Waiting, decision: Decision, reason: str, link: str = "", story_id: int | None = None
-    ) -> None:
-        self.rows.append(
-            self._common
-            | {"entry_id": entry.id, "decision": decision, "reason": reason, "link": link, "story_id": story_id}
-        )
+    def count(self, decision: Decision) -> int:
+        return sum(len(ids) for (other, _reason), ids in self.of.items() if other == decision)
 
-    def count(self) -> Admitted:
-        decisions = [row["decision"] for row in self.rows]
-        return Admitted(
-            stories=decisions.count(Decision.STORY),
-            joined=decisions.count(Decision.JOINED),
-            muted=decisions.count(Decision.MUTED),
-            held=decisions.count(Decision.HELD),
-        )
+
+def _decisions(
+    minutes: _Minutes, best: Iterable[tuple[_Teller, int]], joined: Iterable[tuple[_Teller, int]]
+) -> Iterator[dict[str, Any]]:
+    """Rows of values, but for what all have in common; those who tell a story come with its id."""
+    for (decision, reason), ids in minutes.of.items():
+        for id_ in ids:
+            yield {"entry_id": id_, "decision": decision, "reason": reason, "link": "", "story_id": None}
+    for decision, tellers in ((Decision.STORY, best), (Decision.JOINED, joined)):
+        for (id_, why, link), story_id in tellers:
+            yield {"entry_id": id_, "decision": decision, "reason": why, "link": link, "story_id": story_id}
+
+
+def _whole_feeds(waiting: Iterable[entries.Waiting]) -> Iterator[list[entries.Waiting]]:
+    """All that waits, some feeds at a time."""
+    some: list[entries.Waiting] = []
+    for _feed_id, group in groupby(waiting, key=lambda entry: entry.feed_id):
+        some += group
+        if len(some) >= ENTRIES:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _muted_and_held(
@@ -382,9 +410,7 @@ def _group(
     reads: Sequence[Read], told: Sequence[stories.Told], feeds: Mapping[int, entries.Reading]
 ) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
-    links_tell = {
-        id_: identity.links_tell(identity.Evidence.of(feed.evidence), feed.identity) for id_, feed in feeds.items()
-    }
+    links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
     before = [
         same_story.Telling(
             ("told", t.story_id, t.entry_id),
@@ -451,9 +477,8 @@ def _linked(
 
 def _relate(new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[stories.Told]) -> None:
     """Write into each new story which others are like it, the likest first."""
-    place: dict[Any, int] = {
-        read.entry.id: i for i, one in enumerate(new) for read in (one.best, *(read for read, _why in one.joined))
-    }
+    place: dict[Any, int] = {teller.entry_id: i for i, one in enumerate(new) for teller in one.told}
+
     before: dict[Any, stories.Told] = {("told", t.story_id, t.entry_id): t for t in told}
     found: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for join in sorted(grouping.related, key=lambda join: -join.alike):

@@ -9,7 +9,6 @@ from typing import Protocol, TypeVar
 
 from sqlmodel import Session
 
-from digest import identity
 from digest.curate import urls
 from digest.store import entries, witness
 
@@ -25,22 +24,21 @@ _T = TypeVar("_T", bound=_Telling)
 
 
 def of(
-    session: Session, newsletter_id: int, settled: list[entries.Waiting], *, now: datetime
-) -> tuple[list[entries.Waiting], dict[int, int]]:
+    session: Session, newsletter_id: int, settled: Iterable[entries.Waiting], *, now: datetime
+) -> tuple[Iterable[entries.Waiting], dict[int, int]]:
     """What is to be decided about, and of whom it is known from before: the seq of their story, 0 for what was held.
 
     These need not settle once more, as the `settled` ones did: who had not read them would be past them by then.
     """
     if not witness.remembers(session, newsletter_id):
         return settled, {}
-    every = entries.waiting(session, newsletter_id, settle=None, now=now)
+    every = list(entries.waiting(session, newsletter_id, settle=None, now=now))
     feeds = entries.readings(session, newsletter_id)
     found, names = {}, {}
     keys = entries.keys(session, [entry.id for entry in every])
     for entry in every:
         feed = feeds[entry.feed_id]
-        tell = identity.links_tell(identity.Evidence.of(feed.evidence), feed.identity)
-        link = urls.normalise(entry.original_url or entry.url) if tell else ""
+        link = urls.normalise(entry.original_url or entry.url) if feed.links_tell else ""
         names[entry.id] = witness.marks(feed.url, keys[entry.id], link)
     seqs = witness.seqs(session, newsletter_id, (mark for marks in names.values() for mark in marks))
     for entry in every:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import cast
 
 from sqlmodel import Session
@@ -34,7 +35,7 @@ def wanting_meanings(database: Database, name: str, settings: config.Curate, *, 
     with database.read() as session:
         newsletter_id = cast(int, newsletters.find(session, name).id)
         waiting = entries.waiting(session, newsletter_id, settle=settings.settle, now=now)
-        titles = {entry.id: entry.title for entry in waiting[:MOST]}
+        titles = {entry.id: entry.title for entry in islice(waiting, MOST)}
         titles |= {row.entry_id: row.title for row in entries.labelled(session, newsletter_id)}
         return list(_unread(session, titles, settings.scorer))[:MOST]
 

@@ -12,6 +12,13 @@ from digest.edition import pruned
 from digest.store import entries, seen
 
 Hold = Callable[[entries.Waiting, str], None]
+Sent = Mapping[int, seen.Sent]  # by feed, see `store.seen.of`
+
+
+def known(sent: Sent, feeds: Mapping[int, entries.Reading]) -> Mapping[int, entries.Reading]:
+    """The feeds. One of which it is known what was sent is no new one: all of what is left is news."""
+    told = {id_ for id_, one in sent.items() if one.marks or one.until}
+    return {id_: feed._replace(known=True) if id_ in told else feed for id_, feed in feeds.items()} if told else feeds
 
 
 def hold(
@@ -19,17 +26,16 @@ def hold(
     newsletter_id: int,
     waiting: Sequence[entries.Waiting],
     feeds: Mapping[int, entries.Reading],
+    sent: Sent,
     told: Hold,
-) -> tuple[list[entries.Waiting], dict[int, entries.Reading]]:
-    """What is left of the entries, and the feeds; `told` is given each that was sent, and why.
+) -> list[entries.Waiting]:
+    """What is left of the entries; `told` is given each that was sent, and why. `feeds` are as they are stored.
 
-    A feed of which it is known what was sent is no new one: all of what is left is news. What was here before and was
-    pruned was sent, or passed over, as well.
+    What was here before and was pruned was sent, or passed over, as well.
     """
     waiting = pruned.hold(session, newsletter_id, waiting, feeds, told)
-    sent = seen.of(session, newsletter_id)
     if not sent:
-        return list(waiting), dict(feeds)
+        return waiting
     guids = seen.guids(session, [entry.id for entry in waiting if entry.feed_id in sent])
     fresh = []
     for entry in waiting:
@@ -42,8 +48,7 @@ def hold(
             told(entry, why)
         else:
             fresh.append(entry)
-    known = {id_ for id_, one in sent.items() if one.marks or one.until}
-    return fresh, {id_: feed._replace(known=feed.known or id_ in known) for id_, feed in feeds.items()}
+    return fresh
 
 
 def link_name(url: str) -> str:

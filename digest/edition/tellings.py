@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from digest import config, writers
@@ -17,7 +16,7 @@ from digest.models import Story
 from digest.store import entries
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Read:
     """An entry read: what it says, where it leads, and what was judged of it."""
 
@@ -33,28 +32,19 @@ class Read:
     points: float | None = None  # see `rank.share`
     page: PageText | None = None  # what its page says, where its feed gives a stub
     central: central.Central | None = None  # the sentences that say most of it, where the settings want them
+    links: tuple[str, ...] = field(init=False)  # by which it is known to tell what another does, normalised
+    own: bool = field(init=False)  # the feed tells what its own site wrote, and does not only point at it
 
     def __post_init__(self) -> None:
-        _ = self.links, self.site, self.own  # while the addresses are remembered: `urls.normalise`
-
-    @cached_property
-    def links(self) -> tuple[str, ...]:
-        """The addresses by which it is known to tell what another does, normalised."""
+        # At once, while the addresses are remembered: `urls.normalise`.
         found = (self.link, urls.normalise(self.entry.url), self.page.link if self.page else "")
-        return tuple(dict.fromkeys(filter(None, found)))
+        object.__setattr__(self, "links", tuple(dict.fromkeys(filter(None, found))))
+        sites = {_host(self.feed.site_url or self.feed.url), _host(self.feed.url)}
+        object.__setattr__(self, "own", urls.site(self.link).partition("/")[0] in sites)
 
-    @cached_property
-    def site(self) -> str:
-        """The site of the feed; several feeds of one site tell a story once."""
-        return urls.site(urls.normalise(self.feed.site_url or self.feed.url)).partition("/")[0]
 
-    @cached_property
-    def own(self) -> bool:
-        """Whether the feed tells what its own site wrote, and does not only point at it."""
-        return urls.site(self.link).partition("/")[0] in (
-            self.site,
-            urls.site(urls.normalise(self.feed.url)).partition("/")[0],
-        )
+def _host(url: str) -> str:
+    return urls.site(urls.normalise(url)).partition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -212,4 +202,4 @@ def told_again(story: Story, again: Again, *, sent: bool, settings: config.Curat
 
 
 def family(feed: entries.Reading) -> str:
-    return urls.family(urls.site(urls.normalise(feed.site_url or feed.url)).partition("/")[0])
+    return urls.family(_host(feed.site_url or feed.url))

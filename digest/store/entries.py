@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from digest.identity import Evidence, ids_tell, links_tell
 from digest.models import (
     LABELS,
     Admission,
@@ -52,8 +53,8 @@ class Reading(NamedTuple):
     topic: str
     folder: str
     known: bool
-    identity: str = ""
-    evidence: Mapping[str, Any] = MappingProxyType({})  # see `digest.identity`
+    ids_tell: bool = False  # an id alone tells one of its entries from another, however long ago that was there
+    links_tell: bool = True  # see `identity.links_tell`
     full_text: bool = False
     weight: float | None = None  # added to its stories' rank, in place of what the settings say
     keep: Sequence[str] = ()  # rules, see `curate.feed_rules`
@@ -73,8 +74,8 @@ def settles_at(
     return min(changed_at + settle, seen_at + PATIENCE * settle)
 
 
-def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, now: datetime) -> list[Waiting]:
-    """Entries of the newsletter's feeds without a decision, feed by feed in the feed's order.
+def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, now: datetime) -> Iterator[Waiting]:
+    """Entries of the newsletter's feeds without a decision, feed by feed in the feed's order; some at a time are read.
 
     Not those that their publisher took back, nor those that have not settled yet (but for None, where these count):
     the next time has them.
@@ -84,22 +85,30 @@ def waiting(session: Session, newsletter_id: int, *, settle: timedelta | None, n
     """
     decided = select(Admission.entry_id).where(Admission.newsletter_id == newsletter_id, Admission.entry_id == Entry.id)
     rows = session.execute(
-        sa.select(*(getattr(Entry, name) for name in Waiting._fields), col(Entry.changed_at), col(Feed.settle_minutes))
+        sa.select(col(Entry.id))
         .select_from(Undecided)
         .join(Entry, col(Entry.id) == col(Undecided.entry_id))
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Entry.feed_id))
-        .join(Feed, col(Feed.id) == col(Entry.feed_id))
         .where(col(Undecided.newsletter_id) == newsletter_id, col(NewsletterFeed.newsletter_id) == newsletter_id)
         .where(~decided.exists(), col(Entry.withdrawn_at).is_(None))
         .order_by(col(Entry.feed_id), col(Entry.id))
     )
-    found = []
-    for *values_, changed_at, own_minutes in rows.yield_per(500):  # else all rows are made beside what is made of them
-        entry = Waiting(*values_)
-        at = None if settle is None else settles_at(changed_at, entry.seen_at, own_minutes, settle)
-        if at is None or at <= now:
-            found.append(entry)
-    return found
+    # Their numbers first: a database sorts whole rows in memory, and its driver may hold all that it was answered.
+    ids = array("q", (row[0] for row in rows.yield_per(500)))
+    for some in batched(ids):
+        found = session.execute(
+            sa.select(
+                *(getattr(Entry, name) for name in Waiting._fields), col(Entry.changed_at), col(Feed.settle_minutes)
+            )
+            .join(Feed, col(Feed.id) == col(Entry.feed_id))
+            .where(col(Entry.id).in_(some))
+            .order_by(col(Entry.feed_id), col(Entry.id))
+        )
+        for *values_, changed_at, own_minutes in found.all():
+            entry = Waiting(*values_)
+            at = None if settle is None else settles_at(changed_at, entry.seen_at, own_minutes, settle)
+            if at is None or at <= now:
+                yield entry
 
 
 def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
@@ -121,7 +130,13 @@ def readings(session: Session, newsletter_id: int) -> dict[int, Reading]:
         .join(NewsletterFeed, col(NewsletterFeed.feed_id) == col(Feed.id))
         .where(col(NewsletterFeed.newsletter_id) == newsletter_id)
     )
-    return {row[0]: Reading(*row) for row in rows}
+    found = {}
+    # What a feed was seen to do is ten times as large as what follows from it, which alone is asked for.
+    for *values_, chosen, seen, full_text, weight, keep, drop in rows.yield_per(200):
+        evidence = Evidence.of(seen)
+        tell = (ids_tell(evidence, chosen), links_tell(evidence, chosen))
+        found[values_[0]] = Reading._make((*values_, *tell, full_text, weight, tuple(keep or ()), tuple(drop or ())))
+    return found
 
 
 _LATELY = 200  # entries of a feed by which its votes are judged

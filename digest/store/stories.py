@@ -151,28 +151,27 @@ def by_id(session: Session, ids: Iterable[int | None]) -> dict[int, Story]:
     return found
 
 
-def add(session: Session, rows: Sequence[dict[str, Any]]) -> dict[int, int]:
-    """Write stories, one row of values each; the new ids by `seq`."""
-    if not rows:
-        return {}
+def add(session: Session, newsletter_id: int, rows: Iterable[dict[str, Any]]) -> dict[int, int]:
+    """Write a newsletter's stories, one row of values each, a batch at a time; the new ids by `seq`."""
+    seqs: list[int] = []
     for some in batched(rows):  # what is bound is a copy of it
-        session.execute(sa.insert(Story), some)
-    newsletter_id = rows[0]["newsletter_id"]
-    first = min(row["seq"] for row in rows)
+        session.connection().execute(sa.insert(Story), some)
+        seqs += [row["seq"] for row in some]
+    if not seqs:
+        return {}
     found = session.execute(
         sa.select(col(Story.seq), col(Story.id)).where(
-            col(Story.newsletter_id) == newsletter_id, col(Story.seq) >= first
+            col(Story.newsletter_id) == newsletter_id, col(Story.seq) >= min(seqs)
         )
     )
     return {row[0]: row[1] for row in found}
 
 
-def add_admissions(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Write a newsletter's decisions, one row of values each."""
-    for some in batched(rows):  # as above
-        session.execute(sa.insert(Admission), some)
-    if rows:
-        undecided.decided(session, rows[0]["newsletter_id"], [row["entry_id"] for row in rows])
+def add_admissions(session: Session, rows: Iterable[dict[str, Any]]) -> None:
+    """Write a newsletter's decisions, one row of values each: made as they are taken, a batch at a time."""
+    for some in batched(rows):
+        session.connection().execute(sa.insert(Admission), some)
+        undecided.decided(session, some[0]["newsletter_id"], [row["entry_id"] for row in some])
 
 
 def since(session: Session, newsletter_id: int, *, since: int, upto: int) -> list[values.Story]:
