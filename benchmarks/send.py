@@ -355,6 +355,11 @@ def own_child(folder: Path, connections: int, port: int, letters: int, how: str)
             from digest.store.witness import Witness
 
             database.witness = Witness(Journal(folder / f"witness{time.time_ns()}"), clock=lambda: datetime.now(UTC))
+    with contextlib.suppress(ImportError):  # as its commands do
+        from digest.cli import garbage
+
+        garbage.start()
+        garbage.work()
     start, cpu = time.perf_counter(), time.process_time()
     report = deliver.run(database, config, clock=lambda: datetime.now(UTC), rng=random.Random(1))
     took, used = time.perf_counter() - start, time.process_time() - cpu

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
+from collections import defaultdict
 from contextlib import closing
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -18,10 +19,15 @@ from sqlmodel import Session, select
 from digest import deliver, subscribe
 from digest.cli.common import left_words
 from digest.config import Config
+from digest.deliver.content import Contents
+from digest.deliver.ledger import Batch, Ledger, Wish
 from digest.deliver.maildir import Maildir
+from digest.deliver.papers import Papers
+from digest.deliver.shares import ALL, Share
 from digest.errors import ConfigError
 from digest.models import Edition, EditionState, Notice, OutboxRow, OutboxState, Subscription, SubscriptionState
 from digest.store import Database, edition_states, letters, outbox, people, suppressions
+from digest.store.outbox import Outcome
 from digest.subscribe import Evidence
 
 
@@ -307,6 +313,84 @@ def test_a_letter_claimed_by_two_is_sent_by_one(database, mailing, clock):
     assert mark(database, clock, slept) == {}
 
 
+def ledger_of(database: Database, config: Config, clock: Clock, share: Share = ALL) -> Ledger:
+    papers = Papers(config, {1: "daily"}, frozenset())
+    return Ledger(database, Contents(papers), papers, clock=clock, share=share)
+
+
+def looked_for(ledger: Ledger, *, canary: bool = False) -> list[outbox.Claimed]:
+    done = ledger.commit(Batch(wish=Wish(outbox.Source(1, 1), 9, canary)))
+    assert done.claim is not None
+    return list(done.claim.letters)
+
+
+@on_sqlite
+def test_on_sqlite_a_claim_writes_nothing_and_whoever_marks_a_letter_first_has_it(database, mailing, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    ours, theirs = ledger_of(database, config, clock), ledger_of(database, config, clock)
+    letters = looked_for(ours)
+    assert [letter.email for letter in letters] == list(PEOPLE)
+    assert looked_for(ours) == [], "those in hand are not found again"
+    assert looked_for(theirs) == letters and set(states(database).values()) == {"owed"}
+    ada, bob, cyd = letters
+    assert ours.commit(Batch(marks=[ada])).marked == {ada.id: 1}
+    assert theirs.commit(Batch(marks=[ada, bob])).marked == {bob.id: 1}
+    again = Outcome(ada.id, 1, OutboxState.OWED, 450, "4.2.2 full", clock() + timedelta(minutes=5))
+    ours.commit(Batch(outcomes=[again], marks=[cyd]))
+    theirs.commit(Batch(unclaimed=[ada]))
+    clock.pass_(minutes=1)
+    assert theirs.commit(Batch(put_off=[cyd])).marked == {} and states(database)["cyd@example.org"] == "sending"
+    clock.pass_(minutes=5)
+    (found,) = looked_for(theirs)
+    assert (found.id, found.attempts) == (ada.id, 1), "bob's is theirs, and under way"
+    assert theirs.commit(Batch(marks=[found])).marked == {ada.id: 2}
+
+
+@on_sqlite
+def test_a_letter_that_another_put_off_or_that_is_given_back_is_not_marked_from_an_old_claim(database, mailing, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    ours, theirs = ledger_of(database, config, clock), ledger_of(database, config, clock)
+    ada, bob, cyd = looked_for(ours)
+    looked_for(theirs)
+    clock.pass_(seconds=1)
+    theirs.commit(Batch(put_off=[ada]))
+    clock.pass_(minutes=1)
+    assert ours.commit(Batch(marks=[ada, bob])).marked == {bob.id: 1}
+    ours.commit(Batch(unclaimed=[ada], lapsed=defaultdict(list, {clock(): [cyd]})))
+    assert looked_for(ours) == [cyd]
+    clock.pass_(minutes=5)
+    assert [letter.id for letter in looked_for(ours)] == [ada.id]
+
+
+@on_sqlite
+def test_what_a_dead_sender_had_is_taken_in_writing_and_only_what_it_marked_is_in_doubt(database, mailing, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    (claimed,) = claim(database, clock)  # as releases do that know of no other way
+    dead = ledger_of(database, config, clock)
+    marked, _ = looked_for(dead)
+    dead.commit(Batch(marks=[marked]))
+    heir = ledger_of(database, config, clock)
+    assert [letter.email for letter in looked_for(heir)] == ["cyd@example.org"], "found at once: nobody marked it"
+    clock.pass_(minutes=31)
+    found = {letter.id: letter.in_doubt for letter in looked_for(heir)}
+    assert found == {claimed.id: False, marked.id: True}
+    assert sorted(states(database).values()) == ["claimed", "claimed", "owed"]
+    assert looked_for(ledger_of(database, config, clock))[0].email == "cyd@example.org"
+
+
+@on_sqlite
+@pytest.mark.parametrize("why", ["a share", "a canary"])
+def test_letters_that_are_counted_before_they_are_marked_are_claimed_in_writing(database, mailing, clock, why):
+    config = mailing(canary=0.5 if why == "a canary" else 0)
+    owe(database, config, *PEOPLE, *(f"{n}@example.org" for n in range(40)))
+    ledger = ledger_of(database, config, clock, Share(most=9) if why == "a share" else ALL)
+    assert len(looked_for(ledger, canary=why == "a canary")) == 9
+    assert tallied(database)["claimed"] == 9
+
+
 def test_a_letter_whose_edition_is_paused_after_the_claim_does_not_go_out(database, mailing, clock):
     owe(database, mailing(), "ada@example.org")
     (letter,) = claim(database, clock)
@@ -410,7 +494,9 @@ def test_what_a_letter_costs_does_not_grow_with_its_edition(database, mailing, c
         outbox.unmark(session, attempts.items(), now=clock())
         outbox.unclaim(session, letters, due_at=clock())
         outbox.settle(session, [outbox.Outcome(letter.id, 1, OutboxState.SENT) for letter in letters], now=clock())
-    assert attempts == {letter.id: 1} and len(steps) == 9
+    assert (
+        attempts == {letter.id: 1} and len(steps) == 13
+    )  # those of 128 letters at a time are settled in one statement
     assert {step.split(" USING ")[1] for step in steps} == {
         "INTEGER PRIMARY KEY (rowid=?)",
         "INDEX ix_outbox_due (edition_id=? AND due_at<?)",

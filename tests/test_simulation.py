@@ -40,11 +40,11 @@ def test_a_seed_gives_the_same_history_again(theatre: Theatre) -> None:
 
 def test_an_error_put_in_on_purpose_is_found(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here one that can be put in without a copy of the package: `--bugs` tries all of them."""
-    from digest.store import outbox
+    from digest.store import outbox_words as words
 
     bug = next(bug for bug in BUGS if bug.name == "the mark does not ask whether they still want it")
-    assert bug.old in outbox._MARK
-    monkeypatch.setattr(outbox, "_MARK", outbox._MARK.replace(bug.old, bug.new))
+    assert bug.old in words.MARKABLE
+    monkeypatch.setattr(words, "MARKABLE", words.MARKABLE.replace(bug.old, bug.new))
     wrong = play(theatre, 4, "consent").wrong
     assert any("begun though nobody wants it any more" in words for words in wrong)
 

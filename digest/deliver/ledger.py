@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -80,6 +80,7 @@ class Committed:
     marks_lease: Lease | None = None
     claim: outbox.Claim | None = None
     claim_lease: Lease | None = None
+    found_at: datetime | None = None  # by this moment they are due, where the claim was not written down
     canary: Look | None = None
     loaded: Loaded | None = None
     fillers: dict[int, Filler] = field(default_factory=dict)  # by letter
@@ -121,6 +122,10 @@ class Ledger:
         self.room = Room(database)
         self._unknown: Committed | None = None
         self._out: dict[int, outbox.Claimed] = {}  # letters that we marked, and that are not settled
+        # Letters claimed of which nothing is written down, and by what moment they were due. So it is on SQLite, whose
+        # one writer decides at the mark who has a letter: each row is changed twice then, and not three times.
+        self._found: dict[int, datetime] = {}
+        self._alone = database.engine.dialect.name == "sqlite"
         self._most = share.most  # letters that may still be claimed; None: all
 
     def left(self, wanted: int) -> int:
@@ -160,11 +165,28 @@ class Ledger:
         if self._most is not None and done.claim is not None:
             self._most -= len(done.claim.letters) + done.claim.settled
         self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
+        for letter_id in (*done.marked, *self._let_go(batch)):
+            self._found.pop(letter_id, None)
+        if done.found_at is not None and done.claim is not None:
+            self._found |= dict.fromkeys((letter.id for letter in done.claim.letters), done.found_at)
         for letter_id in (*(outcome.letter_id for outcome in batch.outcomes), *(one for one, _ in batch.given_back)):
             self._out.pop(letter_id, None)
         if done.loaded is not None and done.claim is not None:
             done.fillers = self.contents.fillers(done.loaded, done.claim.letters)
         return done
+
+    @staticmethod
+    def _let_go(batch: Batch) -> set[int]:
+        """Letters that were claimed, and given back before they were marked."""
+        lapsed = (letter for letters in batch.lapsed.values() for letter in letters)
+        return {letter.id for letter in (*batch.unclaimed, *lapsed, *batch.put_off)}
+
+    def _written(self, letters: Iterable[outbox.Claimed]) -> list[outbox.Claimed]:
+        """Those of which the rows say that they are claimed."""
+        return [letter for letter in letters if letter.id not in self._found]
+
+    def _found_at(self, letters: Iterable[outbox.Claimed]) -> datetime | None:
+        return max((self._found[letter.id] for letter in letters if letter.id in self._found), default=None)
 
     def _write(self, session: Session, batch: Batch, done: Committed) -> None:
         now = self.clock()
@@ -178,12 +200,14 @@ class Ledger:
         outbox.unmark(session, batch.shown, now=now, shown=True)
         for variant_id, reply in batch.too_large.items():
             self._stop_variant(session, done, variant_id, reply)
-        if batch.unclaimed:
-            outbox.unclaim(session, batch.unclaimed, due_at=now, now=now)
+        if unclaimed := self._written(batch.unclaimed):
+            outbox.unclaim(session, unclaimed, due_at=now, now=now)
         for lease_end, letters in batch.lapsed.items():
-            outbox.unclaim(session, letters, due_at=now, now=now, lease_end=lease_end)
+            if lapsed := self._written(letters):
+                outbox.unclaim(session, lapsed, due_at=now, now=now, lease_end=lease_end)
         if batch.put_off:
-            outbox.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY, now=now)
+            found_at = self._found_at(batch.put_off)
+            outbox.unclaim(session, batch.put_off, due_at=now + PUT_OFF, why=PUT_OFF_WHY, now=now, found_at=found_at)
         for found in batch.quarantines:
             held = refusals.quarantine(
                 session, found.edition_id, domain=found.domain, reason=suppressions.BOUNCED, now=now
@@ -201,7 +225,8 @@ class Ledger:
         at = batch.at
         if batch.marks:
             done.marks_lease = Lease(at, now, self._lease)
-            marks = outbox.mark_dated(session, batch.marks, now=now, lease=self._lease)
+            found_at = self._found_at(batch.marks)
+            marks = outbox.mark_dated(session, batch.marks, now=now, lease=self._lease, found_at=found_at)
             done.marked = {letter_id: mark.attempt for letter_id, mark in marks.items()}
             done.dated = {letter_id: mark.dated_at for letter_id, mark in marks.items()}
         if batch.look:
@@ -224,10 +249,9 @@ class Ledger:
         ended: list[tuple[outbox.Claimed, outbox.Outcome | None]]
         ended = [(out[one.letter_id], one) for one in batch.outcomes if one.letter_id in out]
         ended += [(out[letter_id], None) for letter_id, _attempt in batch.given_back if letter_id in out]
-        dated = done.dated
-        marked = [letter._replace(dated_at=dated[letter.id]) for letter in batch.marks if letter.id in done.marked]
-        told = [letter for letter in (*marked, *(one[0] for one in ended)) if letter.notice_id is not None]
-        witness.note_letters(session, marked, ended, outbox.notice_keys(session, [letter.id for letter in told]))
+        marked = [(letter, done.dated[letter.id]) for letter in batch.marks if letter.id in done.marked]
+        told = [letter.id for letter, _ in (*marked, *ended) if letter.notice_id is not None]
+        witness.note_letters(session, marked, ended, outbox.notice_keys(session, told))
 
     def _take_back(self, done: Committed, why: str) -> None:
         """It is stored, and the witness could not be told: nothing of what was marked goes out.
@@ -262,9 +286,16 @@ class Ledger:
         done.claim = outbox.Claim()
         if limit > 0:
             ours = self._out.keys() - {outcome.letter_id for outcome in done.batch.outcomes}
+            # Where all senders count letters before they are marked, or we do, it is written down who has them.
+            written = not self._alone or self._most is not None or not (done.canary is None or done.canary.passed)
+            if not written:
+                done.found_at = lease.moment
+            ours |= self._found.keys() - self._let_go(done.batch)
             done.claim = outbox.claim(
                 session,
-                outbox.Wanted(edition_id, limit, tried_only=tried_only, ours=ours, newsletter_id=newsletter_id),
+                outbox.Wanted(
+                    edition_id, limit, tried_only=tried_only, ours=ours, newsletter_id=newsletter_id, written=written
+                ),
                 now=lease.moment,
                 lease=CLAIM_LEASE,
                 lifetime=settings.lifetime,

@@ -16,7 +16,9 @@ from digest.deliver.ledger import Batch, Committed, Ledger
 from digest.errors import CommitUnknown, StorageError, TryAgain
 from digest.store import outbox
 
-GATHER = 0.016  # seconds from the beginning of one commit to the next
+# Seconds from the beginning of one commit to the next: half of what recording costs is each commit's own. What is
+# answered meanwhile counts as in doubt after a crash.
+GATHER = 0.03
 PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
 FIRST_PAUSE = 0.5
 TRIES = 20  # at a commit that another transaction stopped, or whose answer was lost

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -242,9 +243,16 @@ class Mail(NamedTuple):
 
 def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
     """What the letters of these variants say, a few hundred variants in one question."""
+    for some in batched(variant_ids):
+        for row in session.connection().execute(_to_send(), {"wanted": some}):
+            yield Mail._make(row)
+
+
+@cache
+def _to_send() -> sa.Select[Any]:
     table = Variant.__table__  # type: ignore[attr-defined]
     wanted: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
-    query = (
+    return (
         sa.select(
             *(table.c[name] for name in ("id", "subject")),
             *(sa.type_coerce(table.c[name], sa.LargeBinary) for name in ("html", "text")),
@@ -258,9 +266,6 @@ def to_send(session: Session, variant_ids: Collection[int]) -> Iterator[Mail]:
         .join(Newsletter, col(Newsletter.id) == col(Edition.newsletter_id))
         .where(table.c.id.in_(wanted))
     )
-    for some in batched(variant_ids):
-        for row in session.connection().execute(query, {"wanted": some}):
-            yield Mail._make(row)
 
 
 def composed_upto(session: Session, newsletter_id: int) -> int:

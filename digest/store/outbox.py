@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from digest.models import (
     UtcTime,
     address_key,
 )
+from digest.store import outbox_words as words
 from digest.store import suppressions, waking, witness
 from digest.store.database import insert_into, shared_now
 
@@ -34,67 +36,6 @@ UNSETTLED = (OutboxState.OWED, OutboxState.CLAIMED, OutboxState.SENDING)
 _NO_SYNC = {"synchronize_session": False}
 
 
-# The statements that every letter costs, in words that both databases know: SQLAlchemy's own handling of each row
-# would take longer than all the rest of recording. `?` becomes the driver's mark.
-_READ = """
-    SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
-        coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
-        coalesce(e.newsletter_id, o.newsletter_id), o.dated_at, s.state, coalesce(x.reason, d.reason)
-    FROM outbox AS o
-        LEFT JOIN edition AS e ON e.id = o.edition_id
-        LEFT JOIN notice AS n ON n.id = o.notice_id
-        LEFT JOIN subscriber AS p ON p.id = o.subscriber_id
-        LEFT JOIN subscription AS s ON s.id = o.subscription_id
-        LEFT JOIN suppression AS x ON x.key = coalesce(n.address, p.key)
-        LEFT JOIN suppression AS d
-            ON d.key = substr(coalesce(n.address, p.key), {find}(coalesce(n.address, p.key), '@'))
-    WHERE o.id IN {}
-    ORDER BY o.id
-"""
-_MARK = """
-    UPDATE outbox SET state = 'sending', attempts = attempts + 1, due_at = ?, tried_at = coalesce(tried_at, ?),
-        dated_at = coalesce(dated_at, ?)
-    WHERE id IN {} AND state = 'claimed'
-        AND NOT EXISTS (SELECT 1 FROM edition WHERE edition.id = outbox.edition_id AND edition.state <> 'open')
-        AND (edition_id IS NULL OR EXISTS (
-            SELECT 1 FROM subscription AS s WHERE s.id = outbox.subscription_id AND s.state = 'active'))
-        AND NOT EXISTS (SELECT 1 FROM suppression AS x WHERE x.key = coalesce(
-            (SELECT p.key FROM subscriber AS p WHERE p.id = outbox.subscriber_id),
-            (SELECT n.address FROM notice AS n WHERE n.id = outbox.notice_id)))
-        AND NOT EXISTS (SELECT 1 FROM suppression AS d WHERE d.key = coalesce(
-            (SELECT substr(p.key, {find}(p.key, '@')) FROM subscriber AS p WHERE p.id = outbox.subscriber_id),
-            (SELECT substr(n.address, {find}(n.address, '@')) FROM notice AS n WHERE n.id = outbox.notice_id)))
-    RETURNING id, attempts, dated_at
-"""
-# One statement for a whole batch: with one for each row, the writer's thread and the loop would take turns at
-# Python's lock for each. What a server says may name the reader, so nothing of it is kept of somebody erased.
-_SETTLE = """
-    UPDATE outbox SET state = ?, settled_at = ?, due_at = coalesce(new.due_at, outbox.due_at), code = new.code,
-        reply = CASE WHEN edition_id IS NOT NULL AND subscriber_id IS NULL THEN '' ELSE new.reply END,
-        in_doubt = in_doubt OR new.doubtful, relay = new.relay
-    FROM {} AS new
-    WHERE outbox.id = new.letter AND outbox.attempts = new.attempt AND outbox.state = 'sending'
-"""
-# Lists as one value each, so that the text of a statement stays the same and the driver keeps it prepared.
-_IDS = {
-    "sqlite": "(SELECT value FROM json_each(?))",
-    "postgresql": "(SELECT value::bigint FROM json_array_elements_text(?::json))",
-}
-_NEW = {
-    "sqlite": """(
-        SELECT json_extract(value, '$[0]') AS letter, json_extract(value, '$[1]') AS attempt,
-            json_extract(value, '$[2]') AS due_at, json_extract(value, '$[3]') AS code,
-            json_extract(value, '$[4]') AS reply, json_extract(value, '$[5]') AS doubtful,
-            json_extract(value, '$[6]') AS relay
-        FROM json_each(?)
-    )""",
-    "postgresql": """(
-        SELECT (value ->> 0)::bigint AS letter, (value ->> 1)::int AS attempt, (value ->> 2)::timestamptz AS due_at,
-            (value ->> 3)::int AS code, value ->> 4 AS reply, (value ->> 5)::boolean AS doubtful,
-            value ->> 6 AS relay
-        FROM json_array_elements(?::json)
-    )""",
-}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
 _OURS = (
     _BOX.c.id == sa.bindparam("letter"),
@@ -268,6 +209,7 @@ class Wanted:
     # sender lives.
     ours: Collection[int] = ()
     newsletter_id: int | None = None  # of notices; None: those of no newsletter
+    written: bool = True  # or, on SQLite alone, only looked for: whoever marks such a letter first has it
 
 
 def claim(
@@ -276,36 +218,30 @@ def claim(
     """Take what is `wanted` of the letters that are due until `now + lease`.
 
     One statement, so two workers never hold one letter: PostgreSQL skips locked rows, SQLite has one writer
-    and leaves the clause out. Whose reader has left meanwhile is dropped. A letter whose lease ran out while
+    and leaves the clause out. Where it is not `written`, two may hold one, and who marks it first has it. Whose
+    reader has left meanwhile is dropped. A letter whose lease ran out while
     it was being sent was in the hands of someone who died: its mail may be with the reader already, so it is
     flagged `in_doubt`, and kept back if `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent
     after a crash can be told for what it is (RFC 1047). What was first tried longer than `lifetime` ago is not
     tried again: refused, or held where it is in doubt; a notice that old is of use to nobody and is dropped.
     """
-    connection, now = session.connection(), shared_now(session, now)
-    whose: dict[str, Any] = {"ours": list(wanted.ours)}
-    which: _Which = "edition"
+    now = shared_now(session, now)
+    which: _Which = "nobody's notices" if wanted.newsletter_id is None else "notices"
     if wanted.edition_id is not None:
-        whose["edition"] = wanted.edition_id
-    elif wanted.newsletter_id is not None:
-        whose["newsletter"], which = wanted.newsletter_id, "notices"
-    else:
-        which = "nobody's notices"
-    held = 0
-    taking = _taking(which, wanted.tried_only, hold_doubtful)
-    taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": wanted.limit}).all()
+        which = "edition"
+    take = _take if wanted.written else _look
+    rows, held = take(session, wanted, which, now=now, until=now + lease, hold=hold_doubtful), 0
     # Once nothing else is due: to find them among all that an edition owes would cost more than all claims together.
-    if hold_doubtful and len(taken) < wanted.limit:
-        found = connection.execute(_holding(which, wanted.tried_only), whose | {"now": now})
+    if hold_doubtful and len(rows) < wanted.limit:
+        found = session.connection().execute(_holding(which, wanted.tried_only), _terms(wanted, which, now))
         held = found.rowcount
-    if not taken:
+    if not rows:
         return Claim(held=held, doubtful=held)
     letters, ended = [], []
     as_moment = _as_moment(session)
     before = now - lifetime
-    rows: Sequence[Any] = _driver(session, _READ, _IDS, json.dumps(taken)).cursor.fetchall()
     for row in rows:
-        *values, tried_at, in_doubt, created_at, owner, dated_at, subscribed, barred = tuple[Any, ...](row)
+        *values, tried_at, in_doubt, created_at, owner, dated_at, subscribed, barred, _ = tuple[Any, ...](row)
         moments = as_moment(tried_at), bool(in_doubt), as_moment(created_at)
         letter = Claimed._make((*values, *moments, owner, as_moment(dated_at)))
         end = _end_of(letter, subscribed, barred, before=before)
@@ -317,7 +253,7 @@ def claim(
     for letter_id, state, why in ended:
         said = sa.literal(why)
         reply = said if state is OutboxState.DROPPED else sa.func.ltrim(col(OutboxRow.reply) + sa.literal(f" ({why})"))
-        connection.execute(
+        session.connection().execute(
             sa.update(OutboxRow).where(col(OutboxRow.id) == letter_id).values(state=state, settled_at=now, reply=reply)
         )
     in_doubt = counts[OutboxState.HELD]
@@ -331,6 +267,47 @@ def claim(
 
 
 _Which = Literal["edition", "notices", "nobody's notices"]
+
+
+def _take(
+    session: Session, wanted: Wanted, which: _Which, *, now: datetime, until: datetime, hold: bool
+) -> Sequence[Any]:
+    """Write down that they are ours until then; they, as `READ` reads them."""
+    taking = _taking(which, wanted.tried_only, hold)
+    terms = _terms(wanted, which, now) | {"until": until, "most": wanted.limit}
+    taken = session.connection().scalars(taking, terms).all()
+    return _read(session, taken) if taken else ()
+
+
+def _look(
+    session: Session, wanted: Wanted, which: _Which, *, now: datetime, until: datetime, hold: bool
+) -> Sequence[Any]:
+    """The same of what is owed, and nothing is written; what somebody had in hand whose lease is over is taken."""
+    due = words.DUE.format(whose=words.WHOSE[which], order=", ".join(_BY_VARIANT if which == "edition" else _BY_NUMBER))
+    if hold:
+        due = due.replace("WHERE", "WHERE state <> 'sending' AND", 1)
+    if wanted.tried_only:
+        due = due.replace("WHERE", "WHERE attempts > 0 AND", 1)
+    whose = wanted.newsletter_id if wanted.edition_id is None else wanted.edition_id
+    moment, ours = _moments(session)(now), json.dumps(list(wanted.ours))
+    rows = _driver(session, words.READ, {"sqlite": due}, moment, whose, ours, wanted.limit).cursor.fetchall()
+    lapsed = [row[0] for row in rows if row[-1] != OutboxState.OWED]
+    if lapsed:
+        session.connection().execute(_retaking(), [{"letter": letter_id, "until": until} for letter_id in lapsed])
+        return _read(session, [row[0] for row in rows])
+    return rows
+
+
+def _read(session: Session, letter_ids: Sequence[int]) -> Sequence[Any]:
+    return _driver(session, words.READ, words.IDS, json.dumps(letter_ids)).cursor.fetchall()
+
+
+def _terms(wanted: Wanted, which: _Which, now: datetime) -> dict[str, Any]:
+    """What the statements below are told."""
+    whose = {"edition": wanted.edition_id} if which == "edition" else {"newsletter": wanted.newsletter_id}
+    return {"ours": list(wanted.ours), "now": now} | (whose if which != "nobody's notices" else {})
+
+
 _BY_NUMBER = ("due_at", "id")
 _BY_VARIANT = ("due_at", "variant_id", "id")  # the oldest first; those of one moment so that each mail is made once
 
@@ -346,16 +323,17 @@ def _taking(which: _Which, tried_only: bool, not_doubtful: bool = False) -> sa.U
         .with_for_update(skip_locked=True, of=_BOX)
         .cte("due")
     )
-    statement = (
-        sa.update(_BOX)
-        .where(_BOX.c.id.in_(sa.select(due.c.id)))
-        .values(
-            state=OutboxState.CLAIMED,
-            due_at=sa.bindparam("until"),
-            in_doubt=sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING),
-        )
-    )
-    return statement.returning(_BOX.c.id)
+    return sa.update(_BOX).where(_BOX.c.id.in_(sa.select(due.c.id))).values(_as_ours()).returning(_BOX.c.id)
+
+
+@cache
+def _retaking() -> sa.Update:
+    return sa.update(_BOX).where(_BOX.c.id == sa.bindparam("letter")).values(_as_ours())
+
+
+def _as_ours() -> dict[str, Any]:
+    in_doubt = sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING)
+    return {"state": OutboxState.CLAIMED, "due_at": sa.bindparam("until"), "in_doubt": in_doubt}
 
 
 @cache
@@ -432,16 +410,37 @@ def mark(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: 
     return {letter_id: mark.attempt for letter_id, mark in mark_dated(session, letters, now=now, lease=lease).items()}
 
 
-def mark_dated(session: Session, letters: Sequence[Claimed], *, now: datetime, lease: timedelta) -> dict[int, Mark]:
-    """The same, with the Date: of each letter, which its first attempt fixes."""
+def mark_dated(
+    session: Session,
+    letters: Sequence[Claimed],
+    *,
+    now: datetime,
+    lease: timedelta,
+    found_at: datetime | None = None,
+) -> dict[int, Mark]:
+    """The same, with the Date: of each letter, which its first attempt fixes.
+
+    `found_at` is when the last of them was claimed without being written down (`Wanted.written`): of those whoever
+    marks one first has it. Who had one in hand since has put it off beyond that moment, or ended it.
+    """
     if not letters:
         return {}
     now = shared_now(session, now)
     moment, ids = _moments(session), json.dumps([letter.id for letter in letters])
-    values = (moment(now + lease), moment(now), moment(now), ids)
-    marked: Sequence[Any] = _driver(session, _MARK, _IDS, *values).fetchall()
+    times = (moment(now + lease), moment(now), moment(now))
+    asked = (moment(now), ids, *([] if found_at is None else [moment(found_at)]))
+    only_looked_for = "false" if found_at is None else "state = 'owed' AND due_at <= ?"
+    markable = words.MARKABLE.replace("{found}", only_looked_for)
+    if session.get_bind().dialect.name == "sqlite":  # whose one writer we are
+        marked = _driver(session, words.ASKED + markable, words.IDS, *asked).cursor.fetchall()
+        for size, some in _padded([(row[0],) for row in marked]):
+            _driver(session, words.GOING + f"WHERE id IN ({', '.join('?' * size)})", {"sqlite": ""}, *times, *some)
+    else:
+        marked = _driver(
+            session, words.GOING + markable + "RETURNING id, attempts, dated_at", words.IDS, *times, ids
+        ).cursor.fetchall()
     as_moment = _as_moment(session)
-    return {row[0]: Mark(row[1], as_moment(row[2])) for row in marked}
+    return {letter_id: Mark(attempt, as_moment(dated_at)) for letter_id, attempt, dated_at in marked}
 
 
 def unclaim(
@@ -452,13 +451,18 @@ def unclaim(
     why: str = "",
     now: datetime | None = None,
     lease_end: datetime | None = None,
+    found_at: datetime | None = None,
 ) -> None:
     """Give back letters that were claimed and not marked: anyone may claim them from `due_at` on.
 
     With `now`, `due_at` is by the same clock; without, it is by `shared_now`. With `lease_end`, by the clock of `now`
-    too, only those that nobody has claimed since: a later claim ends later.
+    too, only those that nobody has claimed since: a later claim ends later. `found_at` as for `mark_dated`.
     """
-    ours = [col(OutboxRow.id).in_([letter.id for letter in letters]), col(OutboxRow.state) == OutboxState.CLAIMED]
+    state = col(OutboxRow.state)
+    theirs = state == OutboxState.CLAIMED
+    if found_at is not None:
+        theirs = sa.or_(theirs, sa.and_(state == OutboxState.OWED, col(OutboxRow.due_at) <= found_at))
+    ours = [col(OutboxRow.id).in_([letter.id for letter in letters]), theirs]
     if now is not None:
         ahead = shared_now(session, now) - now
         due_at += ahead
@@ -511,8 +515,17 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
             if outcome.state is state
         ]
         settled_at = None if state in UNSETTLED else moment(now + ahead)
-        new = json.dumps(rows, default=str)
-        settled[state] = _driver(session, _SETTLE, _NEW, state.value, settled_at, new).rowcount
+        if session.get_bind().dialect.name == "sqlite":
+            for size, some in _padded(rows):
+                new = words.NEW_ROWS.format(", ".join([f"({', '.join('?' * len(rows[0]))})"] * size))
+                settled[state] += _driver(
+                    session, words.SETTLE, {"sqlite": new}, state.value, settled_at, *some
+                ).rowcount
+        else:
+            new = json.dumps(rows, default=str)
+            settled[state] = _driver(
+                session, words.SETTLE, {"postgresql": words.NEW}, state.value, settled_at, new
+            ).rowcount
     return settled
 
 
@@ -529,16 +542,31 @@ def landed(session: Session, *, marked: Mapping[int, int], outcomes: Sequence[Ou
         last = outcomes[-1]
         query = sa.select(_BOX.c.state).where(_BOX.c.id == last.letter_id, _BOX.c.attempts == last.attempt)
         return session.execute(query).scalar() not in (None, OutboxState.SENDING)
-    if claim is not None and claim.letters:
+    if claim is not None and claim.letters:  # of one that was not written down, nothing can be lost
         query = sa.select(_BOX.c.state).where(_BOX.c.id == claim.letters[0].id)
         return session.execute(query).scalar() == OutboxState.CLAIMED
     return False  # what else a batch does comes to the same when it is done again
+
+
+def _padded(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
+    """Rows in parts, each as how many and their values one after the other; of few sizes, filled up with NULL.
+
+    So there are few texts of a statement, and the driver keeps them prepared.
+    """
+    for start in range(0, len(rows), words.AT_ONCE):
+        part = rows[start : start + words.AT_ONCE]
+        size = min(1 << (len(part) - 1).bit_length(), words.AT_ONCE)
+        values = list(chain.from_iterable(part))
+        yield size, values + [None] * (len(part[0]) * (size - len(part)))
 
 
 def _driver(session: Session, statement: str, listed: dict[str, str], *values: object) -> sa.CursorResult[Any]:
     """Run a statement as the driver takes it; `listed` is how it takes the list of it."""
     dialect = session.get_bind().dialect
     statement = statement.format(listed[dialect.name], find=suppressions.FIND[dialect.name])
+    if dialect.name == "sqlite":
+        # What fails halfway is rolled back with its transaction: SQLite need keep no copy of each page that it changes.
+        statement = statement.replace("UPDATE", "UPDATE OR FAIL", 1)
     if dialect.paramstyle != "qmark":
         statement = statement.replace("?", "%s")
     return session.connection().exec_driver_sql(statement, values)
@@ -546,7 +574,11 @@ def _driver(session: Session, statement: str, listed: dict[str, str], *values: o
 
 def _as_moment(session: Session) -> Any:
     """How the driver gives a time back; most letters have theirs in common."""
-    dialect = session.get_bind().dialect
+    return _reads(session.get_bind().dialect)
+
+
+@lru_cache(maxsize=2)
+def _reads(dialect: sa.Dialect) -> Any:
     read = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
     assert read is not None
     return lru_cache(maxsize=64)(read)
@@ -554,7 +586,11 @@ def _as_moment(session: Session) -> Any:
 
 def _moments(session: Session) -> Callable[[datetime], Any]:
     """How the driver takes a time."""
-    dialect = session.get_bind().dialect
+    return _stores(session.get_bind().dialect)
+
+
+@lru_cache(maxsize=2)
+def _stores(dialect: sa.Dialect) -> Callable[[datetime], Any]:
     as_stored = UtcTime().dialect_impl(dialect).bind_processor(dialect)
     assert as_stored is not None
     return as_stored

@@ -389,7 +389,7 @@ def _moment(moment: datetime | None) -> str | None:
 
 def note_letters(
     session: Session,
-    marked: Sequence[Claimed],
+    marked: Sequence[tuple[Claimed, datetime]],
     ended: Sequence[tuple[Claimed, Outcome | None]],
     notices: Mapping[int, str],
 ) -> None:
@@ -405,7 +405,7 @@ def note_letters(
     found: dict[str, dict[str, str]] = {}
     said: dict[str, list[Any]] = {}
 
-    def add(what: str, letters: Iterable[Claimed]) -> None:
+    def add(what: str, letters: Sequence[Claimed]) -> None:
         told = [letter for letter in letters if letter.edition_id is None]
         if told:
             said[what] = [[letter.id, notice_mark(notices.get(letter.id, ""))] for letter in told]
@@ -420,12 +420,12 @@ def note_letters(
         if outcome is None or not outcome.in_doubt:
             sent = outcome is not None and outcome.state is OutboxState.SENT
             ends.setdefault("sent" if sent else "back", []).append(letter)
-    add("marked", marked)
+    add("marked", [letter for letter, _ in marked])
     for what, letters in ends.items():
         add(what, letters)
     record |= found
     if marked:
-        box = max(letter.id for letter in marked)
+        box = max(letter.id for letter, _ in marked)
         record |= {"at": notes.witness.clock().isoformat(timespec="seconds"), "box": box}
         record |= _dates(notes.witness, session, marked)
         record.setdefault("marked", {})
@@ -443,12 +443,14 @@ def _by_edition(witness: Witness, session: Session, letters: Iterable[Claimed]) 
     return {witness.key_of(session, edition_id): (edition_id, listed) for edition_id, listed in found.items()}
 
 
-def _dates(witness: Witness, session: Session, marked: Sequence[Claimed]) -> Record:
+def _dates(witness: Witness, session: Session, marked: Sequence[tuple[Claimed, datetime]]) -> Record:
     """The Date of most of these letters, which is that of now, and of the others; by "" notices, by their numbers."""
+    by_moment: dict[datetime, list[Claimed]] = {}
+    for letter, moment in marked:
+        by_moment.setdefault(moment, []).append(letter)
     by_date: dict[str, list[Claimed]] = {}
-    for letter in marked:
-        assert letter.dated_at is not None
-        by_date.setdefault(letter.dated_at.isoformat(timespec="seconds"), []).append(letter)
+    for moment, letters in by_moment.items():
+        by_date.setdefault(moment.isoformat(timespec="seconds"), []).extend(letters)
     most = max(by_date, key=lambda date: len(by_date[date]))
     others: dict[str, dict[str, str]] = {}
     for date, letters in by_date.items():
