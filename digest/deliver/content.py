@@ -22,7 +22,7 @@ from digest.column_types import unpacked
 from digest.config import Config, Imprint
 from digest.deliver.papers import Papers
 from digest.errors import ConfigError
-from digest.letter import Attached, Encoder, Folded, Letter, Recipient, Sender, Signer, Template, folded
+from digest.letter import Attached, Encoder, Folded, Letter, Recipient, Said, Sender, Signer, Template, folded
 from digest.render import Marker, Rendered
 from digest.store import editions, outbox, pictures
 
@@ -45,7 +45,7 @@ class Words:
     """What a variant or notice says: a template is made of it when a letter needs one."""
 
     newsletter_id: int | None
-    read: Callable[[], tuple[Rendered, Sender]]  # to be asked outside of transactions
+    read: Callable[[], tuple[Said | Rendered, Sender]]  # to be asked outside of transactions
     attached: tuple[Attached, ...] = ()  # which the words of other variants share
 
 
@@ -224,16 +224,16 @@ def _said(rendered: Rendered, sender: Sender) -> tuple[Rendered, Sender]:
     return rendered, sender
 
 
-def _read(mail: editions.Mail) -> tuple[Rendered, Sender]:
+def _read(mail: editions.Mail) -> tuple[Said, Sender]:
     """Unpack what a variant says."""
-    html = "" if mail.plain else unpacked(mail.html)
+    html = b"" if mail.plain else unpacked(mail.html)
     sender = Sender(mail.sender, mail.composed_at, mail.reply_to, mail.newsletter, mail.number, mail.title)
-    return Rendered(mail.subject, html, unpacked(mail.text), marks=render.marks(mail.marks)), sender
+    return Said(mail.subject, html, unpacked(mail.text), render.marks(mail.marks)), sender
 
 
 def _template(
     kit: Kit,
-    rendered: Rendered,
+    said: Said | Rendered,
     sender: Sender,
     encoder: Encoder | None = None,
     attached: Sequence[Attached] = (),
@@ -241,7 +241,7 @@ def _template(
     """Cut once."""
     try:
         signers = kit.signers(sender.domain)
-        return Template(rendered, sender, signers=signers, encoder=encoder, attached=attached)
+        return Template(said, sender, signers=signers, encoder=encoder, attached=attached)
     except ValueError as error:
         return Unwritable(error)
 

@@ -55,6 +55,20 @@ class Recipient:
     returned: str = ""  # what a service that sends for us is to give back with what it tells; "" nothing
 
 
+class Said(NamedTuple):
+    """What a letter says, as it is stored: in UTF-8. Without `marks` there is nothing in it to fill in."""
+
+    subject: str
+    html: bytes
+    text: bytes
+    marks: Marks | None = None
+
+    @classmethod
+    def of(cls, rendered: Rendered) -> Said:
+        """ValueError where it is no text, but half of a character."""
+        return cls(rendered.subject, rendered.html.encode(), rendered.text.encode(), rendered.marks)
+
+
 class Letter(NamedTuple):
     """An envelope (RFC 5321) and the message as it goes over the wire: CRLF, dots doubled, the end marked.
 
@@ -119,7 +133,7 @@ class Template:
 
     def __init__(
         self,
-        rendered: Rendered,
+        said: Said | Rendered,
         sender: Sender,
         *,
         signers: Sequence[Signer] = (),
@@ -127,21 +141,23 @@ class Template:
         attached: Sequence[Attached] = (),
     ) -> None:
         """`encoder`: of the other templates that are made of much the same lines; `attached`: what its HTML shows."""
+        if isinstance(said, Rendered):
+            said = Said.of(said)
         self.sender = sender
         self.domain = sender.domain
         self._signers = signers
-        boundary = "=_" + hashlib.sha256(f"{rendered.text}\0{rendered.html}".encode()).hexdigest()[:32]
-        self._head = _head(rendered, sender, boundary)
+        boundary = "=_" + hashlib.sha256(b"%b\0%b" % (said.text, said.html)).hexdigest()[:32]
+        self._head = _head(said, sender, boundary)
         self._tail: tuple[bytes, ...] = ()  # what follows all of that: pictures, which other templates share
         body = _Pieces(encoder or Encoder())
-        if rendered.html:
+        if said.html:
             body.add(_part_head(boundary, "plain"))
-        body.encode(rendered.text, rendered.marks)
-        if rendered.html:
+        body.encode(said.text, said.marks)
+        if said.html:
             # Of another beginning: where one is the other's, they are taken for each other (RFC 2046 §5.1.1).
             inner = f"={boundary}" if attached else boundary
             body.add((_related_head(boundary, inner) if attached else b"") + _part_head(inner, "html"))
-            body.encode(rendered.html, rendered.marks)
+            body.encode(said.html, said.marks)
             if attached:
                 self._tail = _tail(boundary, inner, attached)
             else:
@@ -227,13 +243,13 @@ class _Pieces:
     def add(self, text: bytes) -> None:
         self.fixed[-1] += text
 
-    def encode(self, text: str, marks: Marks | None) -> None:
-        """Quoted-printable in UTF-8, ending with a line end; a slot for each marker."""
+    def encode(self, text: bytes, marks: Marks | None) -> None:
+        """Quoted-printable, ending with a line end; a slot for each marker."""
         # One line end and no more: what follows the last one is not signed alike by everybody (RFC 6376 §3.4.3).
-        if "\r" in text:  # asked first: to look for both takes as long as all the rest for a text without
-            text = text.replace("\r\n", "\n")
-        text = text.rstrip("\n") + "\n"
-        pieces, markers = marks.cut(text) if marks else ([text], [])
+        if b"\r" in text:  # asked first: to look for both takes as long as all the rest for a text without
+            text = text.replace(b"\r\n", b"\n")
+        text = text.rstrip(b"\n") + b"\n"
+        pieces, markers = marks.cut_encoded(text) if marks else ([text], [])
         for piece, marker in zip(pieces, markers, strict=False):
             before = self._quoted(piece)
             if before and not before.endswith(_CRLF):
@@ -289,10 +305,10 @@ def _tail(boundary: str, inner: str, attached: Sequence[Attached]) -> tuple[byte
     return (*(piece for one in attached for piece in (between, one.part)), end)
 
 
-def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
+def _head(said: Said, sender: Sender, boundary: str) -> bytes:
     """The headers that all readers share, and the empty line after them."""
-    before, after = _around_boundary(rendered.subject, sender, alternatives=bool(rendered.html))
-    return before + (boundary.encode("ascii") if rendered.html else b"") + after
+    before, after = _around_boundary(said.subject, sender, alternatives=bool(said.html))
+    return before + (boundary.encode("ascii") if said.html else b"") + after
 
 
 @lru_cache(maxsize=16)  # for the variants of an edition

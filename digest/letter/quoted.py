@@ -18,17 +18,17 @@ _FROM = re.compile(rb">{0,9}From ").match  # some stuff lines that are stuffed a
 
 
 class Encoder:
-    """Text as quoted-printable in UTF-8, with CRLF."""
+    """Text in UTF-8 as quoted-printable, with CRLF."""
 
     def __init__(self) -> None:
-        self._known: dict[str, bytes] = {}  # by line
+        self._known: dict[bytes, bytes] = {}  # by line
         self._size = 0
 
-    def encode(self, text: str) -> bytes:
-        if "\r" in text:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
+    def encode(self, text: bytes) -> bytes:
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         known = self._known
-        found = list(map(known.get, lines := text.split("\n")))
+        found = list(map(known.get, lines := text.split(b"\n")))
         if None in found:
             # In two steps, since an old line may be forgotten for a new one.
             for at, line in enumerate(lines):
@@ -36,7 +36,7 @@ class Encoder:
                     found[at] = known.get(line) or self._remember(line)
         return b"\r\n".join(found)  # type: ignore[arg-type]
 
-    def _remember(self, line: str) -> bytes:
+    def _remember(self, line: bytes) -> bytes:
         done = _written(line)
         self._size += len(line) + len(done) + 150
         if self._size > REMEMBERED:
@@ -46,8 +46,8 @@ class Encoder:
         return done
 
 
-def _written(line: str) -> bytes:
-    data = line.encode().replace(b"=", b"=3D")
+def _written(line: bytes) -> bytes:
+    data = line.replace(b"=", b"=3D")
     data = _UNSAFE.sub(lambda found: b"=" + found[0].hex("=").upper().encode(), data)
     if _FROM(data):
         data = _first_quoted(data, 0)
