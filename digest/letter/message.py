@@ -168,9 +168,7 @@ class Template:
         # As a letter has them: head, fixed, slot, fixed, slot … fixed.
         self._parts = [b""] * (2 * len(fixed))
         self._parts[1::2] = fixed
-        self._slots = [(2 * at + 2, marker) for at, marker in enumerate(body.markers)]
-        places = {marker: [at for at, one in self._slots if one is marker] for marker in body.markers}
-        self._places = list(places.items())
+        self._markers = body.markers
         self._own_size = len(self._head) + sum(map(len, body.fixed))
         self._size = self._own_size + sum(map(len, self._tail))
         self._wire_tail = (*self._tail[:-1], self._tail[-1] + b".\r\n") if self._tail else ()
@@ -194,7 +192,7 @@ class Template:
             more += leave_line(leave, recipient.leave_by_mail)
         first = f"Message-ID: {message_id}\r\n"
         (first + more).encode("ascii")
-        slots = {marker: folded(recipient.links[marker]) for marker, _ in self._places}
+        slots = {marker: folded(recipient.links[marker]) for marker in self._markers}
         return self.join(Own(recipient.email, recipient.name, mail_from, first, more, slots))
 
     def join(self, own: Own) -> Letter:
@@ -206,17 +204,16 @@ class Template:
         if not to or len(to) >= LINE:
             to = _mailbox("To", name, email)
         head = f"{first}{_dated(date)}{to}\r\n{more}".encode() + self._head
+        between = [slots[marker] for marker in self._markers]
         if self._signers:
-            head = self._signed(head, [slots[marker] for _, marker in self._slots], date)
-        size = len(head) - len(self._head) + self._size
+            head = self._signed(head, between, date)
+        addresses = b"".join(between)
+        size = len(head) - len(self._head) + len(addresses) + self._size
+        if b"\n." in addresses or addresses.startswith(b"."):  # hardly ever
+            between = list(map(stuffed, between))
         parts = self._parts.copy()
         parts[0] = head
-        for marker, places in self._places:
-            slot = slots[marker]
-            size += len(places) * len(slot)
-            wire = stuffed(slot) if b"\n." in slot or slot.startswith(b".") else slot
-            for at in places:
-                parts[at] = wire
+        parts[2::2] = between
         return Letter(mail_from, email, (*parts, *self._wire_tail), size)
 
     def _signed(self, head: bytes, slots: Sequence[bytes], date: datetime) -> bytes:

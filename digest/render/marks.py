@@ -96,10 +96,10 @@ class _FormerMarks(Marks):
 
 
 def _cut(text: AnyStr, begin: AnyStr, words: Iterable[tuple[Marker, AnyStr]]) -> tuple[list[AnyStr], list[Marker]]:
-    first, *rest = text.split(begin)  # a pattern would have to be compiled for each nonce
-    pieces: list[AnyStr] = [first]
+    parts: list[AnyStr] = text.split(begin)  # a pattern would have to be compiled for each nonce
+    pieces = parts[:1]
     markers: list[Marker] = []
-    for piece in rest:
+    for piece in parts[1:]:
         for marker, word in words:
             if piece.startswith(word):
                 markers.append(marker)
