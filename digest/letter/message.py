@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from digest.letter.attached import Attached
 from digest.letter.dkim import Signer, relaxed_body
-from digest.letter.quoted import LINE, Encoder, folded
+from digest.letter.quoted import LINE, Encoder, folded, stuffed, unstuffed
 from digest.render import Marker, Marks, Rendered, shorten
 
 _CRLF = b"\r\n"
@@ -92,7 +92,7 @@ class Letter(NamedTuple):
     @property
     def content(self) -> bytes:
         """The message without what SMTP adds to it."""
-        return unstuffed(self.wire)
+        return unstuffed(self.wire.removesuffix(b".\r\n"))
 
 
 class Own(NamedTuple):
@@ -162,19 +162,18 @@ class Template:
                 self._tail = _tail(boundary, inner, attached)
             else:
                 body.add(f"\r\n--{boundary}--\r\n".encode())
-        fixed = [stuffed(piece) for piece in body.fixed]
-        if not self._tail:
-            fixed[-1] += b".\r\n"
-        # As a letter has them: head, fixed, slot, fixed, slot … fixed.
-        self._parts = [b""] * (2 * len(fixed))
-        self._parts[1::2] = fixed
-        self._markers = body.markers
-        self._own_size = len(self._head) + sum(map(len, body.fixed))
+        # What signers hash of the body: all of it but the pieces in between.
+        self._relaxed = relaxed_body(list(map(unstuffed, body.fixed))) if signers else []
+        self._hash = hashlib.sha256(self._relaxed[0]) if signers else None
+        self._own_size = len(self._head) + sum(map(len, body.fixed)) - body.doubled
         self._size = self._own_size + sum(map(len, self._tail))
         self._wire_tail = (*self._tail[:-1], self._tail[-1] + b".\r\n") if self._tail else ()
-        # What signers hash of the body: all of it but the pieces in between.
-        self._relaxed = relaxed_body(body.fixed) if signers else []
-        self._hash = hashlib.sha256(self._relaxed[0]) if signers else None
+        if not self._tail:
+            body.add(b".\r\n")
+        # As a letter has them: head, fixed, slot, fixed, slot … fixed.
+        self._parts = [b""] * (2 * len(body.fixed))
+        self._parts[1::2] = body.fixed
+        self._markers = body.markers
 
     @property
     def weight(self) -> int:
@@ -230,12 +229,16 @@ class Template:
 
 
 class _Pieces:
-    """The body being cut: `fixed[0] slot fixed[1] slot … fixed[n]`, `markers` says what goes into each slot."""
+    """The body being cut: `fixed[0] slot fixed[1] slot … fixed[n]`, `markers` says what goes into each slot.
+
+    As it goes over the wire: `doubled` dots of it are SMTP's.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
         self.fixed = [b""]
         self.markers: list[Marker] = []
-        self._quoted = encoder.encode
+        self.doubled = 0
+        self._encoder = encoder
 
     def add(self, text: bytes) -> None:
         self.fixed[-1] += text
@@ -256,6 +259,11 @@ class _Pieces:
             self.fixed.append(b"")
         self.add(self._quoted(pieces[-1]))
 
+    def _quoted(self, piece: bytes) -> bytes:
+        written, doubled = self._encoder.encode(piece)
+        self.doubled += doubled
+        return written
+
 
 def returned_line(word: str) -> str:
     """What Postmark is to give back with what it tells."""
@@ -267,19 +275,6 @@ def leave_line(url: str, by_mail: str) -> str:
     also = f",\r\n <mailto:{by_mail}>" if by_mail else ""
     apart = "\r\n " if len(url) > _LEAVE_ROOM else " "
     return f"List-Unsubscribe:{apart}<{url}>{also}\r\n"
-
-
-def stuffed(piece: bytes) -> bytes:
-    """Dots at the start of a line doubled (RFC 5321 §4.5.2); `piece` itself starts a line."""
-    if piece.startswith(b"."):
-        piece = b"." + piece
-    return piece.replace(b"\r\n.", b"\r\n..")
-
-
-def unstuffed(wire: bytes) -> bytes:
-    """What a server makes of it: without the doubled dots and the end mark."""
-    content = wire.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
-    return content[1:] if content.startswith(b"..") else content
 
 
 def _part_head(boundary: str, subtype: str) -> bytes:
