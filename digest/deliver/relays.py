@@ -394,7 +394,9 @@ class Route:
     # ------------------------------------------------------------ smtp.Handler
 
     def take(self, connection: Connection) -> Attempt | None:
-        if self._delivery.stopping or self._spent(connection) or self._too_many():
+        if self._delivery.stopping or (self._per_connection and self._spent(connection)):
+            return None
+        if self.part is not None and self._too_many():
             return None
         while self.ready:
             attempt = self.ready.popleft()
