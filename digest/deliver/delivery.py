@@ -220,9 +220,10 @@ class Delivery:
         """Choose a relay for claimed letters, as many as the relays will soon need, and have them marked."""
         ways = lane.choice(now, moment)
         rooms = {route: room for route in ways if (room := route.room(now, moment)) > 0}
+        open_ways = [ways[route] for route in rooms]
         claims = lane.claims
         lasting = None  # the lease of most of them
-        while claims.waiting and rooms:
+        while claims.waiting and open_ways:
             waiting = claims.waiting.popleft()
             if waiting.lease is not lasting and waiting.lease.left(now, moment) > 0:
                 lasting = waiting.lease
@@ -235,11 +236,12 @@ class Delivery:
                 continue
             if not lane.domains.idle and not self._has_turn(lane, waiting, now):
                 continue
-            route = pick([ways[route] for route in rooms]).route
+            way = pick(open_ways)
+            route = way.route
             route.expect(now)
             rooms[route] = rooms[route] - 1 if not route.pace.interval else 0
             if rooms[route] <= 0:
-                del rooms[route]
+                open_ways.remove(way)
             claimed = waiting.filler.claimed
             self._marking[claimed.id] = (waiting, lane, route)
             self._writer.batch.marks.append(claimed)
