@@ -355,11 +355,7 @@ def own_child(folder: Path, connections: int, port: int, letters: int, how: str)
             from digest.store.witness import Witness
 
             database.witness = Witness(Journal(folder / f"witness{time.time_ns()}"), clock=lambda: datetime.now(UTC))
-    with contextlib.suppress(ImportError):  # as its commands do
-        from digest.cli import garbage
-
-        garbage.start()
-        garbage.work()
+    as_the_command_does()
     start, cpu = time.perf_counter(), time.process_time()
     report = deliver.run(database, config, clock=lambda: datetime.now(UTC), rng=random.Random(1))
     took, used = time.perf_counter() - start, time.process_time() - cpu
@@ -370,6 +366,15 @@ def own_child(folder: Path, connections: int, port: int, letters: int, how: str)
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     (folder / "peak").write_text(str(round(peak / 1024, 1)))
     return took, used
+
+
+def as_the_command_does() -> None:
+    """Look for garbage as seldom as `digest` does: by itself Python would do so every few hundred letters."""
+    with contextlib.suppress(ImportError):  # of a release that did not
+        from digest.cli import garbage
+
+        garbage.start()
+        garbage.work()
 
 
 def unrecorded(letters: int) -> type:

@@ -40,9 +40,9 @@ def packed(words: str) -> bytes:
     return zlib.compress(words.encode(), 6)
 
 
-def unpacked(content: bytes) -> str:
-    """What a `Packed` column holds. What an older release stored as it was is given as it is."""
-    return (zlib.decompress(content) if content.startswith(_ZLIB) else content).decode()
+def unpacked(content: bytes) -> bytes:
+    """What a `Packed` column holds, in UTF-8. What an older release stored as it was is given as it is."""
+    return zlib.decompress(content) if content.startswith(_ZLIB) else content
 
 
 class Packed(TypeDecorator[str]):
@@ -57,7 +57,7 @@ class Packed(TypeDecorator[str]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        return unpacked(bytes(value))
+        return unpacked(bytes(value)).decode()
 
 
 class PackedJson(TypeDecorator[Any]):

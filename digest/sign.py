@@ -260,32 +260,32 @@ class Stamps:
         self._verp = _Keyed(letters.encode(), b"verp")
         self._message_id = _Keyed(letters.encode(), b"message-id")
 
-    def tokens(self, purpose: Purpose) -> Callable[[bytes], bytes]:
-        """`token` of a number in eight bytes. Written out: it is called twice for each letter."""
+    def tokens(self, purpose: Purpose) -> Callable[[int], bytes]:
+        """`token`, in ASCII. Written out: it is called twice for each letter."""
         mac, pad = _link_keys(purpose, self._links)
         mac_inner, mac_outer, pad_inner, pad_outer = mac.inner, mac.outer, pad.inner, pad.outer
         as_number = int.from_bytes
 
-        def make(number: bytes) -> bytes:
+        def make(number: int) -> bytes:
             inner, outer = mac_inner(), mac_outer()
-            inner.update(number)
+            inner.update(number.to_bytes(_NUMBER, "big"))
             outer.update(inner.digest())
             tag = outer.digest()[:_TAG]
             inner, outer = pad_inner(), pad_outer()
             inner.update(tag)
             outer.update(inner.digest())
-            hidden = as_number(number, "big") ^ as_number(outer.digest()[:_NUMBER], "big")
+            hidden = number ^ as_number(outer.digest()[:_NUMBER], "big")
             return b2a_base64(tag + hidden.to_bytes(_NUMBER, "big"), newline=False).translate(_URL_SAFE)
 
         return make
 
-    def verp(self, number: bytes, row_id: int) -> str:
+    def verp(self, row_id: int) -> str:
         """The local part of `verp`."""
-        return f"{VERP_PREFIX}{self._verp.digest(number)[:_MAC_BYTES].hex()}{row_id:x}"
+        return f"{VERP_PREFIX}{self._verp.digest(row_id.to_bytes(8, 'big'))[:_MAC_BYTES].hex()}{row_id:x}"
 
-    def message_id(self, number: bytes, when: bytes = b"") -> str:
+    def message_id(self, row_id: int, when: bytes = b"") -> str:
         """The part of `message_id` before its domain."""
-        return self._message_id.digest(number + when)[:15].hex()
+        return self._message_id.digest(row_id.to_bytes(8, "big") + when)[:15].hex()
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")

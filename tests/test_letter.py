@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from digest.letter import Encoder, Own, Recipient, Sender, Signer, Template, leave_line
-from digest.render import Marker, Marks, Rendered
+from digest.letter import Encoder, Own, Recipient, Said, Sender, Signer, Template, leave_line
+from digest.letter.quoted import unstuffed
+from digest.render import Marker, Marks, Rendered, marks
 
 DATE = datetime(2025, 11, 24, 7, tzinfo=UTC)
 SENDER = Sender('"Daily, the" <news@news.example>', DATE, newsletter="daily", number=7)
@@ -172,7 +173,7 @@ def test_a_letter_has_the_date_that_it_is_given_and_a_signature_of_that_moment()
 @example("x" * 74 + "=" + "From " * 40)
 @example("From " + "=" * 40 + "From \n")
 def test_no_line_begins_as_an_mbox_would_stuff_it(text):
-    written = Encoder().encode(text)
+    written = unstuffed(Encoder().encode(text.encode())[0])
     assert not re.search(rb"(?m)^>{0,3}From ", written)
     assert max(map(len, written.split(b"\r\n"))) <= 76
     assert quopri.decodestring(written).replace(b"\r\n", b"\n") == text.encode()
@@ -377,3 +378,24 @@ def test_two_signatures_both_hold():
 def test_a_key_that_is_none_is_refused_in_words():
     with pytest.raises(ValueError, match="not a private key"):
         Signer(b"nonsense", domain="news.example", selector="s1")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *map(MARKS.address, Marker), *map(marks("").address, Marker),
+                MARKS.address(Marker.CHOICES)[:-1], "\n-- \n", '<td class="pad footer">', '"', "<", "é", "\n",
+            ]
+        )
+    ).map("".join)
+)  # fmt: skip
+def test_what_is_stored_is_cut_in_utf8_as_it_would_be_as_text(text):
+    for one in (MARKS, marks("")):
+        pieces, found = one.cut(text)
+        assert one.cut_encoded(text.encode()) == ([piece.encode() for piece in pieces], found)
+
+
+def test_of_a_rendering_and_of_what_is_stored_of_it_the_same_letter_is_made():
+    stored = Said(VARIANT.subject, VARIANT.html.encode(), VARIANT.text.encode(), VARIANT.marks)
+    assert letter(variant=stored) == letter()

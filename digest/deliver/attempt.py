@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from digest.deliver.content import Filler
 from digest.letter import Letter
 from digest.store import outbox
+
+if TYPE_CHECKING:
+    from digest.deliver.lanes import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Attempt:
     letter: Letter
     number: int
     lease: Lease
+    lane: Lane
     shown: bool = False  # its body was put on the wire
     bounces: int = 0  # how often a busy server handed it back
     broke_off: bool = False  # a server ended the connection over it, once its reader was named

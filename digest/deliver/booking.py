@@ -11,12 +11,13 @@ from digest.deliver.judge import Case, Judge, Ruling
 from digest.deliver.ledger import Committed
 from digest.deliver.papers import Papers
 from digest.deliver.replies import Blame, Reply, retry_delay, suspect
-from digest.deliver.report import Report
+from digest.deliver.report import Done, Report
 from digest.deliver.writer import Writer
 from digest.models import OutboxState
 from digest.store import outbox, refusals
 
 MOST_WORDS = 5  # refusals that the report quotes
+SENT = OutboxState.SENT  # for every letter, and a member of an enumeration is looked for
 
 
 class Book:
@@ -36,7 +37,8 @@ class Book:
         self._judge = judge
         self._report = report
         self._papers = papers
-        self._owners: dict[int | None, int | None] = {}  # newsletter, by edition
+        self._done: dict[int | None, Done] = {}  # what the report says, by newsletter
+        self._owners: dict[int | None, int | None] = {}  # newsletter, by edition of which letters were refused
         self._clock = clock
         self._rng = rng
         self._out: set[tuple[int, int]] = set()  # letters marked, whose end is not committed yet
@@ -52,19 +54,23 @@ class Book:
             self._judge.heard(edition_id, counted, self._writer.batch.refusals.get(edition_id, refusals.Refusals()))
 
     def sent(self, attempt: Attempt, reply: Reply, *, relay: str) -> None:
-        self._end(attempt.claimed, attempt.number, OutboxState.SENT, reply, relay=relay)
-        self._writer.batch.used[relay] += 1
-        edition_id = attempt.claimed.edition_id
+        claimed, batch = attempt.claimed, self._writer.batch
+        outcome = outbox.Outcome(claimed.id, attempt.number, SENT, reply.code, reply.words, None, False, relay)
+        batch.outcomes.append(outcome)
+        batch.used[relay] += 1
+        self._of(claimed.newsletter_id).sent += 1
+        edition_id = claimed.edition_id
         if edition_id is not None:  # in place, as it is done for every letter
-            counts = self._writer.batch.refusals
-            if edition_id not in counts:
-                counts[edition_id] = refusals.Refusals()
-            counts[edition_id].sent += 1
+            counted = batch.refusals.get(edition_id)
+            if counted is None:
+                counted = batch.refusals[edition_id] = refusals.Refusals()
+            counted.sent += 1
 
     def refused(self, attempt: Attempt, reply: Reply, ruling: Ruling, *, relay: str = "") -> None:
         claimed = attempt.claimed
         self._say(claimed, reply)
         self._last[claimed.edition_id] = reply
+        self._owners[claimed.edition_id] = claimed.newsletter_id
         if ruling.held:
             self._end(claimed, attempt.number, OutboxState.HELD, reply, words=f"quarantined: {reply.words}")
             return
@@ -80,7 +86,7 @@ class Book:
             due_at += retry_delay(case.attempt, self._rng)
         self._writer.batch.owed_again.append((case.letter_id, case.attempt, due_at))
         self._count(case.edition_id, -_refusal(suspect(case.reply, case.step)))
-        done = self._report.of(self._papers.name(self._owners.get(case.edition_id)))
+        done = self._of(self._owners.get(case.edition_id))
         done.count(OutboxState.REFUSED, -1)
         done.count(OutboxState.OWED)
 
@@ -152,8 +158,13 @@ class Book:
         words = words or reply.words
         outcome = outbox.Outcome(claimed.id, number, state, reply.code, words, due_at, in_doubt, relay)
         self._writer.batch.outcomes.append(outcome)
-        self._owners[claimed.edition_id] = claimed.newsletter_id
-        self._report.of(self._papers.name(claimed.newsletter_id)).count(state)
+        self._of(claimed.newsletter_id).count(state)
+
+    def _of(self, newsletter_id: int | None) -> Done:
+        done = self._done.get(newsletter_id)
+        if done is None:
+            done = self._done[newsletter_id] = self._report.of(self._papers.name(newsletter_id))
+        return done
 
     def _count(self, edition_id: int | None, more: refusals.Refusals) -> None:
         if edition_id is not None:

@@ -22,11 +22,13 @@ from digest.column_types import unpacked
 from digest.config import Config, Imprint
 from digest.deliver.papers import Papers
 from digest.errors import ConfigError
-from digest.letter import Attached, Encoder, Folded, Letter, Recipient, Sender, Signer, Template, folded
+from digest.letter import Attached, Encoder, Folded, Letter, Recipient, Said, Sender, Signer, Template, folded
 from digest.render import Marker, Rendered
 from digest.store import editions, outbox, pictures
 
 KEPT = 4 << 20  # bytes of templates that are held at once; one there always is
+# Of an enumeration each member that is named is looked for; these are named for each letter.
+UNSUBSCRIBE, PREFERENCES, CHOICES = Marker
 
 
 @dataclass(eq=False)
@@ -45,7 +47,7 @@ class Words:
     """What a variant or notice says: a template is made of it when a letter needs one."""
 
     newsletter_id: int | None
-    read: Callable[[], tuple[Rendered, Sender]]  # to be asked outside of transactions
+    read: Callable[[], tuple[Said | Rendered, Sender]]  # to be asked outside of transactions
     attached: tuple[Attached, ...] = ()  # which the words of other variants share
 
 
@@ -58,7 +60,7 @@ class Kit:
     def __init__(self, imprint: Imprint) -> None:
         self.key = imprint.key
         self.envelope_domain = imprint.smtp.envelope_domain
-        self.links = {marker: _link(imprint.base_url, marker) for marker in (Marker.UNSUBSCRIBE, Marker.PREFERENCES)}
+        self.links = {marker: _link(imprint.base_url, marker) for marker in (UNSUBSCRIBE, PREFERENCES)}
         self._pems = [(dkim, _read_key(dkim.key_file)) for dkim in imprint.smtp.dkim]
         self._signers: dict[str, list[Signer]] = {}  # by domain: to read a key costs more than to sign
         self.signers("example.org")  # a key of no use is told before the first letter
@@ -181,7 +183,7 @@ class Addresses:
         self._begin, self._end = "Message-ID: <", f"@{domain}>\r\n"
         # Postmark has bounce addresses of its own, and gives no Message-ID back.
         self._returned = bool(mail.webhooks.postmark_secret)
-        (base, leave), (choices, prefer) = (kit.links[marker] for marker in (Marker.UNSUBSCRIBE, Marker.PREFERENCES))
+        (base, leave), (choices, prefer) = (kit.links[marker] for marker in (UNSUBSCRIBE, PREFERENCES))
         self._leave_token, self._choices_token = stamps.tokens(leave), stamps.tokens(prefer)
         self._leave_by, self._choose_by = Folded(base, sign.TOKEN), Folded(choices, sign.TOKEN)
         self._base = base
@@ -198,42 +200,40 @@ class Addresses:
         subscription = claimed.subscription_id
         assert subscription is not None
         mail_from, first, more = self._envelope(claimed.id)
-        number = subscription.to_bytes(8, "big")
-        token = self._leave_token(number)
-        choose = self._choose_by.around(self._choices_token(number))
+        token = self._leave_token(subscription)
+        choose = self._choose_by.around(self._choices_token(subscription))
         # Once nobody reads mail any more, choices are made on the page.
-        slots, leave = {Marker.UNSUBSCRIBE: self._leave_by.around(token), Marker.PREFERENCES: choose}, ""
+        slots, leave = {UNSUBSCRIBE: self._leave_by.around(token), PREFERENCES: choose}, ""
         if self._common:
             word = sign.mail_token(sign.Purpose.LEAVE, subscription, key=self._common)
             leave = sign.at_mailbox(f"leave+{word}", **self._ours)
             choose = folded(sign.choices_address(subscription, key=self._common, **self._ours))
-        slots[Marker.CHOICES] = choose
+        slots[CHOICES] = choose
         if template.sender.newsletter:
             more += letter.leave_line(self._base + token.decode("ascii"), leave)
         return template.join(letter.Own(claimed.email, claimed.name, mail_from, first, more, slots, dated))
 
     def _envelope(self, row_id: int, when: bytes = b"") -> tuple[str, str, str]:
         """MAIL FROM, the header line with the Message-ID, and what a service gives back."""
-        number, stamps = row_id.to_bytes(8, "big"), self._stamps
-        mail_from = f"{self._before}{stamps.verp(number, row_id)}{self._after}"
+        mail_from = f"{self._before}{self._stamps.verp(row_id)}{self._after}"
         more = letter.returned_line(mail_from.partition("@")[0]) if self._returned else ""
-        return mail_from, f"{self._begin}{stamps.message_id(number, when)}{self._end}", more
+        return mail_from, f"{self._begin}{self._stamps.message_id(row_id, when)}{self._end}", more
 
 
 def _said(rendered: Rendered, sender: Sender) -> tuple[Rendered, Sender]:
     return rendered, sender
 
 
-def _read(mail: editions.Mail) -> tuple[Rendered, Sender]:
+def _read(mail: editions.Mail) -> tuple[Said, Sender]:
     """Unpack what a variant says."""
-    html = "" if mail.plain else unpacked(mail.html)
+    html = b"" if mail.plain else unpacked(mail.html)
     sender = Sender(mail.sender, mail.composed_at, mail.reply_to, mail.newsletter, mail.number, mail.title)
-    return Rendered(mail.subject, html, unpacked(mail.text), marks=render.marks(mail.marks)), sender
+    return Said(mail.subject, html, unpacked(mail.text), render.marks(mail.marks)), sender
 
 
 def _template(
     kit: Kit,
-    rendered: Rendered,
+    said: Said | Rendered,
     sender: Sender,
     encoder: Encoder | None = None,
     attached: Sequence[Attached] = (),
@@ -241,7 +241,7 @@ def _template(
     """Cut once."""
     try:
         signers = kit.signers(sender.domain)
-        return Template(rendered, sender, signers=signers, encoder=encoder, attached=attached)
+        return Template(said, sender, signers=signers, encoder=encoder, attached=attached)
     except ValueError as error:
         return Unwritable(error)
 

@@ -65,8 +65,7 @@ class Delivery:
         self._lanes: dict[Number, Lane] = {}
         self._begun: list[Lane] = []  # those that are awake
         self._turn = 0  # whose letters are looked after first, so that no lane always is
-        self._heard_as: dict[Number, str] = {}  # what the judge knows a lane by, where it is not the first
-        self._marking: dict[int, tuple[Waiting, Route]] = {}
+        self._marking: dict[int, tuple[Waiting, Lane, Route]] = {}
         self.judge = Judge(max_refused=self._papers.config.smtp.max_refused)
         self._tossed: set[int] = set()  # letters that a relay handed back again and again
         self._failure: BaseException | None = None
@@ -131,14 +130,14 @@ class Delivery:
     def _wake(self, lane: Lane) -> None:
         if not lane.awake:
             name = self._papers.name(lane.number)
-            self._heard_as[lane.number] = f" (for {name or 'notices'})" if self._begun else ""
+            lane.heard_as = f" (for {name or 'notices'})" if self._begun else ""
             self._begun.append(lane)
             lane.wake()
 
-    def _known_as(self, route: Route, claimed: outbox.Claimed) -> str:
+    @staticmethod
+    def _known_as(route: Route, lane: Lane) -> str:
         """A relay, as the judge knows it: what it says of one newsletter's sender is not said of another's."""
-        words = self._heard_as[self._of(claimed).number]
-        return route.name + words if words else route.name
+        return route.name + lane.heard_as if lane.heard_as else route.name
 
     # ------------------------------------------------------------ what to do next
 
@@ -221,9 +220,10 @@ class Delivery:
         """Choose a relay for claimed letters, as many as the relays will soon need, and have them marked."""
         ways = lane.choice(now, moment)
         rooms = {route: room for route in ways if (room := route.room(now, moment)) > 0}
+        open_ways = [ways[route] for route in rooms]
         claims = lane.claims
         lasting = None  # the lease of most of them
-        while claims.waiting and rooms:
+        while claims.waiting and open_ways:
             waiting = claims.waiting.popleft()
             if waiting.lease is not lasting and waiting.lease.left(now, moment) > 0:
                 lasting = waiting.lease
@@ -236,13 +236,15 @@ class Delivery:
                 continue
             if not lane.domains.idle and not self._has_turn(lane, waiting, now):
                 continue
-            route = pick([ways[route] for route in rooms]).route
+            way = pick(open_ways)
+            route = way.route
             route.expect(now)
             rooms[route] = rooms[route] - 1 if not route.pace.interval else 0
             if rooms[route] <= 0:
-                del rooms[route]
-            self._marking[waiting.claimed.id] = (waiting, route)
-            self._writer.batch.marks.append(waiting.claimed)
+                open_ways.remove(way)
+            claimed = waiting.filler.claimed
+            self._marking[claimed.id] = (waiting, lane, route)
+            self._writer.batch.marks.append(claimed)
 
     def _has_turn(self, lane: Lane, waiting: Waiting, now: float) -> bool:
         turn = lane.domains.turn(waiting, now)
@@ -313,19 +315,19 @@ class Delivery:
 
     def _take_marked(self, done: Committed) -> None:
         for claimed in done.left_out:
-            waiting, route = self._marking.pop(claimed.id)
+            waiting, lane, route = self._marking.pop(claimed.id)
             route.forgo()
-            self._of(claimed).claims.waiting.appendleft(waiting)
+            lane.claims.waiting.appendleft(waiting)
         for claimed in done.batch.marks:
-            waiting, route = self._marking.pop(claimed.id)
+            waiting, lane, route = self._marking.pop(claimed.id)
             number = done.marked.get(claimed.id)
             if number is None or done.marks_lease is None:
                 # In other hands, its reader has left meanwhile, or its edition is closed: the next claim knows.
                 route.forgo()
                 self._give_back(waiting)
-                self._of(claimed).claims.look_again()
+                lane.claims.look_again()
                 continue
-            if claimed.edition_id in self._of(claimed).claims.stopped:  # meanwhile
+            if claimed.edition_id in lane.claims.stopped:  # meanwhile
                 route.forgo()
                 self._writer.batch.unmarked.append((claimed.id, number))
                 self._over(waiting)
@@ -338,7 +340,7 @@ class Delivery:
                 self._book.unwritable(claimed, number, error)
                 self._over(waiting)
             else:
-                route.give(Attempt(claimed, letter, number, done.marks_lease))
+                route.give(Attempt(claimed, letter, number, done.marks_lease, lane))
         for route in self._routes:
             if self.stopping or route.down is not None:
                 route.hand_back()
@@ -382,7 +384,7 @@ class Delivery:
     def booked(self, route: Route, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         claimed = attempt.claimed
         if verdict is OK:
-            self.judge.taken(self._known_as(route, claimed), claimed.edition_id, claimed.email)
+            self.judge.taken(self._known_as(route, attempt.lane), claimed.edition_id, claimed.email)
             self._book.sent(attempt, reply, relay=route.name)
             self._done(attempt, busy=False, taken=True)
             self._writer.kick()
@@ -392,15 +394,15 @@ class Delivery:
             self._refused(route, attempt, case)
         else:
             self._book.deferred(attempt, reply, relay=route.name)
-            if self.judge.put_off(self._known_as(route, claimed), case) is Blame.RELAY:
+            if self.judge.put_off(self._known_as(route, attempt.lane), case) is Blame.RELAY:
                 route.rest(f"{route.name} has trouble of its own: {reply}")
         self._done(attempt, busy=wants_less(reply) and not reply.status.startswith("4.3."), taken=False)
         self._writer.kick()
 
     def _refused(self, route: Route, attempt: Attempt, case: Case) -> None:
-        lane = self._of(attempt.claimed)
+        lane = attempt.lane
         alone = lane.claims.nothing_more and not self._at_hand()
-        ruling = self.judge.refused(self._known_as(route, attempt.claimed), case, alone=alone)
+        ruling = self.judge.refused(self._known_as(route, lane), case, alone=alone)
         if ruling.relay_refuses:
             # Another relay may have them now; else they wait, and are counted: what is wrong here may be theirs.
             others = [other for other in lane.routes if other is not route]
@@ -436,11 +438,11 @@ class Delivery:
             route.refuse(why)
             return
         lane.shut(route, why)
-        route.hand_back(lambda attempt: self._of(attempt.claimed) is lane)
+        route.hand_back(lambda attempt: attempt.lane is lane)
 
     def beyond(self, route: Route, attempt: Attempt, reply: Reply) -> None:
         now, moment = self._loop.time(), self.clock()
-        others = [other for other in self._of(attempt.claimed).routes if other.name not in attempt.beyond]
+        others = [other for other in attempt.lane.routes if other.name not in attempt.beyond]
         for other in others:
             if other.usable and not other.exhausted(moment) and other.may_begin(attempt):
                 other.expect(now)
@@ -456,7 +458,7 @@ class Delivery:
         self._done(attempt, busy=False, taken=False)
 
     def tossed(self, route: Route, attempt: Attempt) -> bool:
-        others = [other for other in self._of(attempt.claimed).routes if other is not route]
+        others = [other for other in attempt.lane.routes if other is not route]
         again = attempt.claimed.id in self._tossed
         self._tossed.add(attempt.claimed.id)
         if again or not any(other.hopeful(self._loop.time()) for other in others):
@@ -478,12 +480,11 @@ class Delivery:
 
     def _done(self, attempt: Attempt, *, busy: bool, taken: bool) -> None:
         """A marked letter is out of our hands; perhaps the next one to its domain may go."""
-        lane = self._of(attempt.claimed)
-        lane.claims.over(attempt.claimed)
-        if lane.domains.idle and not busy:
+        domains = attempt.lane.domains
+        attempt.lane.claims.over(attempt.claimed)
+        if domains.idle and not busy:
             return
-        name = domain_of(attempt.claimed.email)
-        now, domains = self._loop.time(), lane.domains
+        now, name = self._loop.time(), domain_of(attempt.claimed.email)
         if domains.answered(name, now, busy=busy) if busy or taken else domains.freed(name):
             self._woken.set()
 

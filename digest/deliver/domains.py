@@ -53,7 +53,7 @@ class Domains:
     @property
     def idle(self) -> bool:
         """Has every letter its turn at once?"""
-        return not (self._known or self._limit)
+        return not (self._known or self._most)
 
     @property
     def parked(self) -> int:

@@ -43,6 +43,7 @@ class Lane:
         self.awake = False  # something of it is, or was, to be sent
         self.asked = 0  # at which turn of all it had letters claimed last
         self.stopped = ""  # why nothing more of it goes out in this pass
+        self.heard_as = ""  # what the judge knows it by behind the name of a relay, where it is not the first
 
     @property
     def live(self) -> bool:

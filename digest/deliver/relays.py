@@ -99,7 +99,8 @@ class Route:
         self.bucket: Bucket | Turns = Bucket(settings.per_second)
         self.quota = Quota(settings.per_hour, settings.per_day)
         self.pace = Pace()
-        self._time_to_answer = 1.5 * server.data_timeout
+        self._time_to_answer = 1.5 * server.data_timeout  # half of what a letter is leased for
+        self._stale = min(STALE, server.data_timeout)
         self._delivery = delivery
         self._careful = careful
         self._loop = asyncio.get_running_loop()
@@ -393,11 +394,13 @@ class Route:
     # ------------------------------------------------------------ smtp.Handler
 
     def take(self, connection: Connection) -> Attempt | None:
-        if self._delivery.stopping or self._spent(connection) or self._too_many():
+        if self._delivery.stopping or (self._per_connection and self._spent(connection)):
+            return None
+        if self.part is not None and self._too_many():
             return None
         while self.ready:
             attempt = self.ready.popleft()
-            if self.may_begin(attempt) and self._loop.time() - attempt.lease.at < STALE:
+            if self._loop.time() - attempt.lease.at < self._stale:
                 self.in_flight += 1
                 return attempt
             self._delivery.returned([attempt])
@@ -436,7 +439,7 @@ class Route:
     def answered(self, connection: Connection, attempt: Attempt, verdict: Verdict, reply: Reply, step: Step) -> None:
         self.in_flight -= 1
         self.answered_lately += 1
-        busy = verdict is BUSY or (verdict is DEFERRED and wants_less(reply))
+        busy = verdict is not OK and (verdict is BUSY or (verdict is DEFERRED and wants_less(reply)))
         self.pace.answered(self._loop.time(), busy=busy)
         if self.part is not None and (busy or self.pace.interval):
             self.part.news[busy] += 1

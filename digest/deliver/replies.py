@@ -76,8 +76,14 @@ class ReplyReader:
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """The replies that are complete now; after the last good one, Garbled where no reply, or no end, follows."""
-        lines = (self._rest + data).split(b"\n")
+        text = self._rest + data
+        lines = text.split(b"\n")
         self._rest = lines.pop()
+        if self._lines or b"-" in text or len(self._rest) > LONGEST_LINE:
+            return self._join(lines)
+        return map(_read, lines)  # of one line each, as nearly all are
+
+    def _join(self, lines: list[bytes]) -> Iterator[Reply]:
         for line in lines:
             if line[3:4] == b"-":
                 self._lines.append(line)

@@ -25,6 +25,9 @@ HURRIED_BODY = 60.0  # and where one would be; who asked waits for longer, as a 
 READ_FIRST = 3  # rounds of the event loop, each of which reads what has come
 
 
+_ENVELOPE = (MAIL, RCPT, DATA)
+
+
 class _Other(StrEnum):
     """Commands that belong to no letter."""
 
@@ -75,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._reader = ReplyReader()
         self._greeting: deque[Reply] | None = deque()  # None once letters may flow
         self._waiter: asyncio.Future[None] | None = None
-        self._expected: deque[tuple[Step | _Other, Attempt | None]] = deque()
+        self._expected: deque[Step | _Other] = deque()
         self._envelope: Attempt | None = None  # MAIL, RCPT or DATA not answered yet
         self._refusal: tuple[Verdict, Reply, Step] | None = None  # of that envelope
         self.past_mail = False  # its MAIL was accepted: the server has its reader before it
@@ -187,7 +190,7 @@ class Connection(asyncio.Protocol):
         """End in good order once nothing is in flight."""
         if not self.busy:
             self._ending = self._quitting = True
-            self._expected.append((_Other.QUIT, None))
+            self._expected.append(_Other.QUIT)
             self._transport.write(b"QUIT\r\n")
             self.deadline = self._clock() + min(5, self.server.timeout)
 
@@ -216,7 +219,7 @@ class Connection(asyncio.Protocol):
             return
         self._judging = False
         if self._clock() > self.deadline and not self._ended:
-            waited_for = self._expected[0][0] if self._expected else "anything"
+            waited_for = self._expected[0] if self._expected else "anything"
             self.abort(f"no answer to {waited_for} in time")
 
     def _take(self) -> Attempt | None:
@@ -242,29 +245,27 @@ class Connection(asyncio.Protocol):
         if self._utf8 and letter.smtputf8:
             options += " BODY=8BITMIME SMTPUTF8"
         mail = f"MAIL FROM:<{letter.mail_from}>{options}\r\n"
-        self._expected.append((MAIL, attempt))
         if not self._pipelining:
+            self._expected.append(MAIL)
             return mail.encode()
-        self._expected.append((RCPT, attempt))
-        self._expected.append((DATA, attempt))
+        self._expected.extend(_ENVELOPE)
         return f"{mail}RCPT TO:<{letter.rcpt_to}>\r\nDATA\r\n".encode()
 
     def _answer(self, reply: Reply) -> None:
         if not self._expected:
             self.abort(f"{self.server.name} said {reply}")  # 421: it was idle for too long, or is going down
             return
-        step, attempt = self._expected.popleft()
-        if step is BODY:
-            self._body_answered(reply)
+        step = self._expected.popleft()
+        if step is MAIL or step is RCPT:
+            self._envelope_answered(reply, step)
         elif step is DATA:
             self._data_answered(reply)
-        elif isinstance(step, _Other):
-            self._answer_other(step, reply)
+        elif step is BODY:
+            self._body_answered(reply)
         else:
-            assert attempt is not None
-            self._envelope_answered(attempt, reply, step)
+            self._answer_other(step, reply)
 
-    def _answer_other(self, step: _Other, reply: Reply) -> None:
+    def _answer_other(self, step: Step | _Other, reply: Reply) -> None:
         if step is _Other.QUIT:
             self._transport.close()
         elif step is _Other.VOID:
@@ -274,24 +275,29 @@ class Connection(asyncio.Protocol):
         else:
             self.start()
 
-    def _envelope_answered(self, attempt: Attempt, reply: Reply, step: Step) -> None:
+    def _envelope_answered(self, reply: Reply, step: Step) -> None:
         meaning = verdict(reply, step)
         if meaning is OK:
             self.past_mail = True
             self._named = self._named or step is RCPT
             if not self._pipelining:
-                if step is MAIL:
-                    self._expected.append((RCPT, attempt))
-                    self._transport.write(f"RCPT TO:<{attempt.letter.rcpt_to}>\r\n".encode())
-                else:
-                    self._expected.append((DATA, attempt))
-                    self._transport.write(b"DATA\r\n")
+                self._next_command(step)
             return
         self._refusal = self._refusal or (meaning, reply, step)
         # 503 is what follows a refused MAIL, when RCPT went out with it: only as the first refusal is it news.
         leaving = reply.code == 421 or self._refusal[0] is BUSY
         if leaving or not self._pipelining:
             self._refused(close=leaving)
+
+    def _next_command(self, step: Step) -> None:
+        """In step with a server that wants one command at a time."""
+        assert self._envelope is not None
+        if step is MAIL:
+            self._expected.append(RCPT)
+            self._transport.write(f"RCPT TO:<{self._envelope.letter.rcpt_to}>\r\n".encode())
+        else:
+            self._expected.append(DATA)
+            self._transport.write(b"DATA\r\n")
 
     def _data_answered(self, reply: Reply) -> None:
         if self._refusal is None:
@@ -306,7 +312,7 @@ class Connection(asyncio.Protocol):
                 self._refused(close=True)
                 return
             # It takes data for nobody; RFC 2920 §3.1 has us send none.
-            self._expected.append((_Other.VOID, None))
+            self._expected.append(_Other.VOID)
             self._transport.write(b".\r\n")
             return
         self._refused()
@@ -318,7 +324,7 @@ class Connection(asyncio.Protocol):
             self.abort("the letter is not ours any more")  # nothing but the end of the connection takes DATA back
             return
         self._envelope, self._body, attempt.shown = None, attempt, True
-        self._expected.append((BODY, attempt))
+        self._expected.append(BODY)
         following = self._take() if self._pipelining else None
         if following is None:
             self._transport.writelines(attempt.letter.parts)
@@ -348,7 +354,7 @@ class Connection(asyncio.Protocol):
             self._handler.answered(self, attempt, meaning, reply, step)
             self.abort(str(reply))
             return
-        self._expected.append((_Other.RSET, None))
+        self._expected.append(_Other.RSET)
         self._transport.write(b"RSET\r\n")
         self._handler.answered(self, attempt, meaning, reply, step)
 
@@ -356,7 +362,7 @@ class Connection(asyncio.Protocol):
         if not self._expected:
             self.deadline = math.inf
             return
-        step = self._expected[0][0]
+        step = self._expected[0]
         limit = self.server.timeout
         if step is BODY:
             limit = self.server.data_timeout

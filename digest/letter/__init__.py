@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from digest.letter.message import Letter as Letter
     from digest.letter.message import Own as Own
     from digest.letter.message import Recipient as Recipient
+    from digest.letter.message import Said as Said
     from digest.letter.message import Sender as Sender
     from digest.letter.message import Template as Template
     from digest.letter.message import address as address

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from digest.letter.attached import Attached
 from digest.letter.dkim import Signer, relaxed_body
-from digest.letter.quoted import LINE, Encoder, folded
+from digest.letter.quoted import LINE, Encoder, folded, stuffed, unstuffed
 from digest.render import Marker, Marks, Rendered, shorten
 
 _CRLF = b"\r\n"
@@ -55,6 +55,20 @@ class Recipient:
     returned: str = ""  # what a service that sends for us is to give back with what it tells; "" nothing
 
 
+class Said(NamedTuple):
+    """What a letter says, as it is stored: in UTF-8. Without `marks` there is nothing in it to fill in."""
+
+    subject: str
+    html: bytes
+    text: bytes
+    marks: Marks | None = None
+
+    @classmethod
+    def of(cls, rendered: Rendered) -> Said:
+        """ValueError where it is no text, but half of a character."""
+        return cls(rendered.subject, rendered.html.encode(), rendered.text.encode(), rendered.marks)
+
+
 class Letter(NamedTuple):
     """An envelope (RFC 5321) and the message as it goes over the wire: CRLF, dots doubled, the end marked.
 
@@ -78,7 +92,7 @@ class Letter(NamedTuple):
     @property
     def content(self) -> bytes:
         """The message without what SMTP adds to it."""
-        return unstuffed(self.wire)
+        return unstuffed(self.wire.removesuffix(b".\r\n"))
 
 
 class Own(NamedTuple):
@@ -119,7 +133,7 @@ class Template:
 
     def __init__(
         self,
-        rendered: Rendered,
+        said: Said | Rendered,
         sender: Sender,
         *,
         signers: Sequence[Signer] = (),
@@ -127,40 +141,39 @@ class Template:
         attached: Sequence[Attached] = (),
     ) -> None:
         """`encoder`: of the other templates that are made of much the same lines; `attached`: what its HTML shows."""
+        if isinstance(said, Rendered):
+            said = Said.of(said)
         self.sender = sender
         self.domain = sender.domain
         self._signers = signers
-        boundary = "=_" + hashlib.sha256(f"{rendered.text}\0{rendered.html}".encode()).hexdigest()[:32]
-        self._head = _head(rendered, sender, boundary)
+        boundary = "=_" + hashlib.sha256(b"%b\0%b" % (said.text, said.html)).hexdigest()[:32]
+        self._head = _head(said, sender, boundary)
         self._tail: tuple[bytes, ...] = ()  # what follows all of that: pictures, which other templates share
         body = _Pieces(encoder or Encoder())
-        if rendered.html:
+        if said.html:
             body.add(_part_head(boundary, "plain"))
-        body.encode(rendered.text, rendered.marks)
-        if rendered.html:
+        body.encode(said.text, said.marks)
+        if said.html:
             # Of another beginning: where one is the other's, they are taken for each other (RFC 2046 §5.1.1).
             inner = f"={boundary}" if attached else boundary
             body.add((_related_head(boundary, inner) if attached else b"") + _part_head(inner, "html"))
-            body.encode(rendered.html, rendered.marks)
+            body.encode(said.html, said.marks)
             if attached:
                 self._tail = _tail(boundary, inner, attached)
             else:
                 body.add(f"\r\n--{boundary}--\r\n".encode())
-        fixed = [stuffed(piece) for piece in body.fixed]
-        if not self._tail:
-            fixed[-1] += b".\r\n"
-        # As a letter has them: head, fixed, slot, fixed, slot … fixed.
-        self._parts = [b""] * (2 * len(fixed))
-        self._parts[1::2] = fixed
-        self._slots = [(2 * at + 2, marker) for at, marker in enumerate(body.markers)]
-        places = {marker: [at for at, one in self._slots if one is marker] for marker in body.markers}
-        self._places = list(places.items())
-        self._own_size = len(self._head) + sum(map(len, body.fixed))
+        # What signers hash of the body: all of it but the pieces in between.
+        self._relaxed = relaxed_body(list(map(unstuffed, body.fixed))) if signers else []
+        self._hash = hashlib.sha256(self._relaxed[0]) if signers else None
+        self._own_size = len(self._head) + sum(map(len, body.fixed)) - body.doubled
         self._size = self._own_size + sum(map(len, self._tail))
         self._wire_tail = (*self._tail[:-1], self._tail[-1] + b".\r\n") if self._tail else ()
-        # What signers hash of the body: all of it but the pieces in between.
-        self._relaxed = relaxed_body(body.fixed) if signers else []
-        self._hash = hashlib.sha256(self._relaxed[0]) if signers else None
+        if not self._tail:
+            body.add(b".\r\n")
+        # As a letter has them: head, fixed, slot, fixed, slot … fixed.
+        self._parts = [b""] * (2 * len(body.fixed))
+        self._parts[1::2] = body.fixed
+        self._markers = body.markers
 
     @property
     def weight(self) -> int:
@@ -178,7 +191,7 @@ class Template:
             more += leave_line(leave, recipient.leave_by_mail)
         first = f"Message-ID: {message_id}\r\n"
         (first + more).encode("ascii")
-        slots = {marker: folded(recipient.links[marker]) for marker, _ in self._places}
+        slots = {marker: folded(recipient.links[marker]) for marker in self._markers}
         return self.join(Own(recipient.email, recipient.name, mail_from, first, more, slots))
 
     def join(self, own: Own) -> Letter:
@@ -190,17 +203,16 @@ class Template:
         if not to or len(to) >= LINE:
             to = _mailbox("To", name, email)
         head = f"{first}{_dated(date)}{to}\r\n{more}".encode() + self._head
+        between = [slots[marker] for marker in self._markers]
         if self._signers:
-            head = self._signed(head, [slots[marker] for _, marker in self._slots], date)
-        size = len(head) - len(self._head) + self._size
+            head = self._signed(head, between, date)
+        addresses = b"".join(between)
+        size = len(head) - len(self._head) + len(addresses) + self._size
+        if b"\n." in addresses or addresses.startswith(b"."):  # hardly ever
+            between = list(map(stuffed, between))
         parts = self._parts.copy()
         parts[0] = head
-        for marker, places in self._places:
-            slot = slots[marker]
-            size += len(places) * len(slot)
-            wire = stuffed(slot) if b"\n." in slot or slot.startswith(b".") else slot
-            for at in places:
-                parts[at] = wire
+        parts[2::2] = between
         return Letter(mail_from, email, (*parts, *self._wire_tail), size)
 
     def _signed(self, head: bytes, slots: Sequence[bytes], date: datetime) -> bytes:
@@ -217,23 +229,27 @@ class Template:
 
 
 class _Pieces:
-    """The body being cut: `fixed[0] slot fixed[1] slot … fixed[n]`, `markers` says what goes into each slot."""
+    """The body being cut: `fixed[0] slot fixed[1] slot … fixed[n]`, `markers` says what goes into each slot.
+
+    As it goes over the wire: `doubled` dots of it are SMTP's.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
         self.fixed = [b""]
         self.markers: list[Marker] = []
-        self._quoted = encoder.encode
+        self.doubled = 0
+        self._encoder = encoder
 
     def add(self, text: bytes) -> None:
         self.fixed[-1] += text
 
-    def encode(self, text: str, marks: Marks | None) -> None:
-        """Quoted-printable in UTF-8, ending with a line end; a slot for each marker."""
+    def encode(self, text: bytes, marks: Marks | None) -> None:
+        """Quoted-printable, ending with a line end; a slot for each marker."""
         # One line end and no more: what follows the last one is not signed alike by everybody (RFC 6376 §3.4.3).
-        if "\r" in text:  # asked first: to look for both takes as long as all the rest for a text without
-            text = text.replace("\r\n", "\n")
-        text = text.rstrip("\n") + "\n"
-        pieces, markers = marks.cut(text) if marks else ([text], [])
+        if b"\r" in text:  # asked first: to look for both takes as long as all the rest for a text without
+            text = text.replace(b"\r\n", b"\n")
+        text = text.rstrip(b"\n") + b"\n"
+        pieces, markers = marks.cut_encoded(text) if marks else ([text], [])
         for piece, marker in zip(pieces, markers, strict=False):
             before = self._quoted(piece)
             if before and not before.endswith(_CRLF):
@@ -242,6 +258,11 @@ class _Pieces:
             self.markers.append(marker)
             self.fixed.append(b"")
         self.add(self._quoted(pieces[-1]))
+
+    def _quoted(self, piece: bytes) -> bytes:
+        written, doubled = self._encoder.encode(piece)
+        self.doubled += doubled
+        return written
 
 
 def returned_line(word: str) -> str:
@@ -254,19 +275,6 @@ def leave_line(url: str, by_mail: str) -> str:
     also = f",\r\n <mailto:{by_mail}>" if by_mail else ""
     apart = "\r\n " if len(url) > _LEAVE_ROOM else " "
     return f"List-Unsubscribe:{apart}<{url}>{also}\r\n"
-
-
-def stuffed(piece: bytes) -> bytes:
-    """Dots at the start of a line doubled (RFC 5321 §4.5.2); `piece` itself starts a line."""
-    if piece.startswith(b"."):
-        piece = b"." + piece
-    return piece.replace(b"\r\n.", b"\r\n..")
-
-
-def unstuffed(wire: bytes) -> bytes:
-    """What a server makes of it: without the doubled dots and the end mark."""
-    content = wire.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
-    return content[1:] if content.startswith(b"..") else content
 
 
 def _part_head(boundary: str, subtype: str) -> bytes:
@@ -289,10 +297,10 @@ def _tail(boundary: str, inner: str, attached: Sequence[Attached]) -> tuple[byte
     return (*(piece for one in attached for piece in (between, one.part)), end)
 
 
-def _head(rendered: Rendered, sender: Sender, boundary: str) -> bytes:
+def _head(said: Said, sender: Sender, boundary: str) -> bytes:
     """The headers that all readers share, and the empty line after them."""
-    before, after = _around_boundary(rendered.subject, sender, alternatives=bool(rendered.html))
-    return before + (boundary.encode("ascii") if rendered.html else b"") + after
+    before, after = _around_boundary(said.subject, sender, alternatives=bool(said.html))
+    return before + (boundary.encode("ascii") if said.html else b"") + after
 
 
 @lru_cache(maxsize=16)  # for the variants of an edition

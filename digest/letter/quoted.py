@@ -3,7 +3,7 @@
 But for lines that begin with "From ": an mbox would put a ">" before them, and the signature would hold no longer.
 
 Lines are written alike wherever they stand, and the mails of an edition's variants have most of theirs in common: an
-`Encoder` remembers them.
+`Encoder` remembers them, with the dots doubled that SMTP wants doubled.
 """
 
 from __future__ import annotations
@@ -18,36 +18,59 @@ _FROM = re.compile(rb">{0,9}From ").match  # some stuff lines that are stuffed a
 
 
 class Encoder:
-    """Text as quoted-printable in UTF-8, with CRLF."""
+    """Text in UTF-8 as quoted-printable, with CRLF, as it goes over the wire: `stuffed`."""
 
     def __init__(self) -> None:
-        self._known: dict[str, bytes] = {}  # by line
+        self._known: dict[bytes, bytes] = {}  # by line
+        self._dotted: dict[bytes, tuple[bytes, int]] = {}  # those with dots to double, and how many
         self._size = 0
 
-    def encode(self, text: str) -> bytes:
-        if "\r" in text:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
+    def encode(self, text: bytes) -> tuple[bytes, int]:
+        """The lines of `text`, of which the first begins one, and how many dots in them were doubled."""
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         known = self._known
-        found = list(map(known.get, lines := text.split("\n")))
+        found = list(map(known.get, lines := text.split(b"\n")))
+        doubled = 0
         if None in found:
             # In two steps, since an old line may be forgotten for a new one.
             for at, line in enumerate(lines):
                 if found[at] is None:
-                    found[at] = known.get(line) or self._remember(line)
-        return b"\r\n".join(found)  # type: ignore[arg-type]
+                    found[at], dots = self._dotted.get(line) or self._remember(line)
+                    doubled += dots
+        return b"\r\n".join(found), doubled  # type: ignore[arg-type]
 
-    def _remember(self, line: str) -> bytes:
+    def _remember(self, line: bytes) -> tuple[bytes, int]:
         done = _written(line)
-        self._size += len(line) + len(done) + 150
+        wire = stuffed(done)
+        dots = len(wire) - len(done)
+        self._size += len(line) + len(wire) + 150
         if self._size > REMEMBERED:
             self._known.clear()
-            self._size = len(line) + len(done) + 150
-        self._known[line] = done
-        return done
+            self._dotted.clear()
+            self._size = len(line) + len(wire) + 150
+        if dots:
+            self._dotted[line] = wire, dots
+        else:
+            self._known[line] = wire
+        return wire, dots
 
 
-def _written(line: str) -> bytes:
-    data = line.encode().replace(b"=", b"=3D")
+def stuffed(piece: bytes) -> bytes:
+    """Dots at the start of a line doubled (RFC 5321 §4.5.2); `piece` itself starts a line."""
+    if piece.startswith(b"."):
+        piece = b"." + piece
+    return piece.replace(b"\r\n.", b"\r\n..")
+
+
+def unstuffed(piece: bytes) -> bytes:
+    """What `stuffed` was made of."""
+    piece = piece.replace(b"\r\n..", b"\r\n.")
+    return piece[1:] if piece.startswith(b"..") else piece
+
+
+def _written(line: bytes) -> bytes:
+    data = line.replace(b"=", b"=3D")
     data = _UNSAFE.sub(lambda found: b"=" + found[0].hex("=").upper().encode(), data)
     if _FROM(data):
         data = _first_quoted(data, 0)

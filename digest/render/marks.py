@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import AnyStr, ClassVar
 
 _HOME = "https://digest.invalid/"  # `.invalid` can belong to nobody (RFC 2606)
 
@@ -27,6 +28,8 @@ class Marker(StrEnum):
 
 
 _NAMES = f"({'|'.join(Marker)})"
+_WORDS = tuple((marker, marker.value) for marker in Marker)
+_ENCODED = tuple((marker, marker.value.encode()) for marker in Marker)
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,11 @@ class Marks:
 
     def cut(self, text: str) -> tuple[list[str], list[Marker]]:
         """What stands around the markers in `text`, and which they are: one piece more than markers."""
-        begin = f"{_HOME}{self.nonce}/"
-        first, *rest = text.split(begin)  # a pattern would have to be compiled for each nonce
-        pieces, markers = [first], []
-        for piece in rest:
-            found = next((marker for marker in Marker if piece.startswith(marker)), None)
-            if found is None:
-                pieces[-1] += begin + piece
-            else:
-                markers.append(found)
-                pieces.append(piece[len(found) :])
-        return pieces, markers
+        return _cut(text, f"{_HOME}{self.nonce}/", _WORDS)
+
+    def cut_encoded(self, text: bytes) -> tuple[list[bytes], list[Marker]]:
+        """The same in UTF-8."""
+        return _cut(text, f"{_HOME}{self.nonce}/".encode(), _ENCODED)
 
     def joined(self, pieces: list[str], markers: list[Marker]) -> str:
         """What `cut` cuts."""
@@ -92,6 +89,25 @@ class _FormerMarks(Marks):
         parts: list[str] = whole.split(text[start:])
         parts[0] = text[:start] + parts[0]
         return parts[::2], [Marker(name) for name in parts[1::2]]
+
+    def cut_encoded(self, text: bytes) -> tuple[list[bytes], list[Marker]]:
+        pieces, markers = self.cut(text.decode())
+        return [piece.encode() for piece in pieces], markers
+
+
+def _cut(text: AnyStr, begin: AnyStr, words: Iterable[tuple[Marker, AnyStr]]) -> tuple[list[AnyStr], list[Marker]]:
+    parts: list[AnyStr] = text.split(begin)  # a pattern would have to be compiled for each nonce
+    pieces = parts[:1]
+    markers: list[Marker] = []
+    for piece in parts[1:]:
+        for marker, word in words:
+            if piece.startswith(word):
+                markers.append(marker)
+                pieces.append(piece[len(word) :])
+                break
+        else:
+            pieces[-1] += begin + piece
+    return pieces, markers
 
 
 def marks(nonce: str) -> Marks:

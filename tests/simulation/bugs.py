@@ -243,23 +243,23 @@ BUGS = (
     Bug(
         "letters go out before their mark is committed",
         "deliver/delivery.py",
-        "            self._writer.batch.marks.append(waiting.claimed)\n",
-        "            self._writer.batch.marks.append(waiting.claimed)\n"
+        "            self._writer.batch.marks.append(claimed)\n",
+        "            self._writer.batch.marks.append(claimed)\n"
         "            from digest.deliver.attempt import Lease\n"
         "            from datetime import timedelta\n"
         "            self._marking.pop(waiting.claimed.id)\n"
         "            self._writer.batch.marks.pop()\n"
         "            lease = Lease(now, moment, timedelta(minutes=9))\n"
         "            number = waiting.claimed.attempts + 1\n"
-        "            route.give(Attempt(waiting.claimed, waiting.filler.fill(), number, lease))\n",
+        "            route.give(Attempt(claimed, waiting.filler.fill(), number, lease, lane))\n",
         ("kills", "variants"),
     ),
     Bug(
         "the reply to DATA is taken for the one to the body",
         "deliver/smtp.py",
-        "        self._expected.append((BODY, attempt))\n        following",
+        "        self._expected.append(BODY)\n        following",
         "        self._handler.answered(self, attempt, OK, Reply(250, '', ''), BODY)\n"
-        "        self._expected.append((BODY, attempt))\n        following",
+        "        self._expected.append(BODY)\n        following",
         ("kills", "relays", "variants"),
     ),
     Bug(
@@ -294,7 +294,7 @@ BUGS = (
     Bug(
         "what could not be marked for a locked database is forgotten",
         "deliver/delivery.py",
-        "            self._of(claimed).claims.waiting.appendleft(waiting)\n",
+        "            lane.claims.waiting.appendleft(waiting)\n",
         "",
         ("storage",),
     ),
