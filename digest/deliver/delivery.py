@@ -73,7 +73,7 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._woken = asyncio.Event()
-        self._writer = Writer(ledger, committed=self._committed, failed=self.failed)
+        self._writer = Writer(ledger, committed=self._committed, failed=self.failed, more=self._more_to_come)
         self._ledger = ledger
         self._commons: Commons | None = None
         self._book = Book(self._writer, self.judge, report, self._papers, clock=clock, rng=rng)
@@ -175,6 +175,12 @@ class Delivery:
         """Are there letters that are claimed and not answered?"""
         waiting = any(lane.claims.waiting or lane.domains.parked for lane in self._lanes.values())
         return bool(waiting or self._marking) or any(route.ready or route.in_flight for route in self._routes)
+
+    def _more_to_come(self) -> bool:
+        """Are there letters to be answered yet, and does no connection wait for a commit before its next one?"""
+        if self.stopping or any(route.careful for route in self._routes):
+            return False
+        return any(route.in_flight for route in self._routes) or any(lane.claims.waiting for lane in self._begun)
 
     def _finished(self) -> bool:
         if self._at_hand() or not self._writer.idle:
