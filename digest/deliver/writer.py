@@ -17,7 +17,9 @@ from digest.errors import CommitUnknown, StorageError, TryAgain
 from digest.store import outbox
 
 GATHER = 0.016  # seconds from the beginning of one commit to the next
-PATIENT = 0.05  # the same, while few answers came and more are to come: a commit of one letter costs 2 ms of a processor
+PATIENT = (
+    0.05  # the same, while few answers came and more are to come: a commit of one letter costs 2 ms of a processor
+)
 ENOUGH = 32  # answers that are worth a commit
 PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
 FIRST_PAUSE = 0.5
@@ -39,7 +41,7 @@ class Writer:
         failed: Callable[[BaseException], None],
         more: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`more`: will there be more answers soon, and does no connection wait for this commit before its next letter?"""
+        """`more`: will there be more answers soon, and does no connection wait for this commit?"""
         self.batch = Batch()
         self._working = False
         self._started = 0.0  # the last commit
