@@ -7,8 +7,8 @@
 Letters go to `sink.c`, a server of one process that answers all and costs some microseconds a letter: its figure is
 told, so that it can be seen not to be the bound. PostgreSQL is one of its own with its own settings (or that which
 DIGEST_TEST_POSTGRES names). Each number of workers begins with a fresh database, in turns (`--rounds`), and what is
-told is the median; wrong letters are those of the worst round. A rate of letters is counted while all workers send, one of
-feeds and variants from the first to the last, so that the start of processes is not in it. On a machine with fewer
+told is the median; wrong letters are those of the worst round. A rate of letters is counted while all workers send, one
+of feeds and variants from the first to the last, so that the start of processes is not in it. On a machine with fewer
 processors than workers, PostgreSQL and the sink need, a second worker is not worth a whole one: `processors` and `load`
 are told. So is the processor's time that a letter costs the workers and PostgreSQL. What a worker more is worth where
 processors are not the bound is measured by holding each to a part of one (`--share`, by the kernel's control groups,

@@ -121,6 +121,7 @@ class Ledger:
         self.room = Room(database)
         self._unknown: Committed | None = None
         self._out: dict[int, outbox.Claimed] = {}  # letters that we marked, and that are not settled
+        self._last: dict[outbox.Source, outbox.Place] = {}  # where the last claim ended
         self._most = share.most  # letters that may still be claimed; None: all
 
     def left(self, wanted: int) -> int:
@@ -157,6 +158,8 @@ class Ledger:
                     done.notes.witness.tell(done.notes)
                 except Unwitnessed as error:
                     self._take_back(done, str(error))
+        if done.claim is not None and done.claim.last is not None and batch.wish is not None:
+            self._last[batch.wish.source] = done.claim.last
         if self._most is not None and done.claim is not None:
             self._most -= len(done.claim.letters) + done.claim.settled
         self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
@@ -262,9 +265,12 @@ class Ledger:
         done.claim = outbox.Claim()
         if limit > 0:
             ours = self._out.keys() - {outcome.letter_id for outcome in done.batch.outcomes}
+            after = None if tried_only else self._last.get(wish.source)
             done.claim = outbox.claim(
                 session,
-                outbox.Wanted(edition_id, limit, tried_only=tried_only, ours=ours, newsletter_id=newsletter_id),
+                outbox.Wanted(
+                    edition_id, limit, tried_only=tried_only, ours=ours, newsletter_id=newsletter_id, after=after
+                ),
                 now=lease.moment,
                 lease=CLAIM_LEASE,
                 lifetime=settings.lifetime,

@@ -142,6 +142,14 @@ class Source(NamedTuple):
     newsletter_id: int | None
 
 
+class Place(NamedTuple):
+    """Where a letter of an edition stood among those that were due."""
+
+    due_at: datetime
+    variant_id: int
+    id: int
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a claim took: letters to send, and how many were settled instead."""
@@ -151,6 +159,7 @@ class Claim:
     expired: int = 0  # refused, since they were put off for too long
     held: int = 0
     doubtful: int = 0  # of the held: a server may have taken them
+    last: Place | None = None  # for `Wanted.after`
 
     @property
     def settled(self) -> int:
@@ -268,6 +277,9 @@ class Wanted:
     # sender lives.
     ours: Collection[int] = ()
     newsletter_id: int | None = None  # of notices; None: those of no newsletter
+    # Look from there on, where the last claim of the same edition ended, and at those before it only once these are all
+    # taken: on PostgreSQL what was settled stands in the index until VACUUM, and each claim would go past all of it.
+    after: Place | None = None
 
 
 def claim(
@@ -292,12 +304,20 @@ def claim(
     else:
         which = "nobody's notices"
     held = 0
-    taking = _taking(which, wanted.tried_only, hold_doubtful)
-    taken = connection.scalars(taking, whose | {"now": now, "until": now + lease, "most": wanted.limit}).all()
+    whose |= {"now": now, "until": now + lease, "most": wanted.limit}
+    placed, taken, last = connection.dialect.name == "postgresql" and which == "edition", list[int](), wanted.after
+    for after in (wanted.after, None) if wanted.after is not None and placed else (None,):
+        taking = _taking(which, wanted.tried_only, hold_doubtful, placed=placed, bounded=after is not None)
+        found = connection.execute(taking, whose | dict(zip(_BOUND, after or (), strict=False))).all()
+        taken += [row[0] for row in found]
+        if found and placed and not wanted.tried_only:
+            last = Place(*found[0][1:])
+        if len(taken) >= wanted.limit:
+            break
+        whose["most"] = wanted.limit - len(taken)
     # Once nothing else is due: to find them among all that an edition owes would cost more than all claims together.
     if hold_doubtful and len(taken) < wanted.limit:
-        found = connection.execute(_holding(which, wanted.tried_only), whose | {"now": now})
-        held = found.rowcount
+        held = connection.execute(_holding(which, wanted.tried_only), whose | {"now": now}).rowcount
     if not taken:
         return Claim(held=held, doubtful=held)
     letters, ended = [], []
@@ -327,6 +347,7 @@ def claim(
         expired=counts[OutboxState.REFUSED],
         held=held + in_doubt,
         doubtful=held + in_doubt,
+        last=last,
     )
 
 
@@ -335,11 +356,21 @@ _BY_NUMBER = ("due_at", "id")
 _BY_VARIANT = ("due_at", "variant_id", "id")  # the oldest first; those of one moment so that each mail is made once
 
 
+_BOUND = ("after_due_at", "after_variant", "after_id")
+
+
 @cache
-def _taking(which: _Which, tried_only: bool, not_doubtful: bool = False) -> sa.Update:
+def _taking(
+    which: _Which, tried_only: bool, not_doubtful: bool = False, *, placed: bool = False, bounded: bool = False
+) -> sa.Update:
+    """`placed`: and the last place of theirs (PostgreSQL). `bounded`: of those after the place `_BOUND`."""
     only = [_BOX.c.state != OutboxState.SENDING] if not_doubtful else []
+    if bounded:
+        place = [_BOX.c[name] for name in _BY_VARIANT]
+        bounds = [sa.bindparam(name, type_=one.type) for name, one in zip(_BOUND, place, strict=True)]
+        only.append(sa.tuple_(*place) > sa.tuple_(*bounds))
     due = (
-        sa.select(_BOX.c.id)
+        sa.select(*(_BOX.c[name] for name in (("id", "due_at", "variant_id") if placed else ("id",))))
         .where(*_claimable(which, tried_only), *only)
         .order_by(*(_BOX.c[name] for name in (_BY_VARIANT if which == "edition" else _BY_NUMBER)))
         .limit(sa.bindparam("most"))
@@ -355,7 +386,12 @@ def _taking(which: _Which, tried_only: bool, not_doubtful: bool = False) -> sa.U
             in_doubt=sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING),
         )
     )
-    return statement.returning(_BOX.c.id)
+    if not placed:
+        return statement.returning(_BOX.c.id)
+    # Asked of those few once; a join with them would have all letters read where these are some ten thousand.
+    backwards = [due.c[name].desc() for name in _BY_VARIANT]
+    last = (sa.select(due.c[name]).order_by(*backwards).limit(1).scalar_subquery() for name in _BY_VARIANT)
+    return statement.returning(_BOX.c.id, *(one.label(name) for name, one in zip(_BOUND, last, strict=True)))
 
 
 @cache
