@@ -184,5 +184,5 @@ def test_a_claim_does_not_go_past_all_that_was_claimed_before_it(many: Database)
             seen = looked_at(session, lambda last=last: found.append(claim(session, hold=False, after=last)))  # type: ignore[misc]
             pages.append(seen["pages of what is due"])
         assert len({letter.id for one in found for letter in one.letters}) == 9 * PAGE
-        assert max(pages) <= min(pages) + 10, pages
+        assert max(pages) <= 6, pages  # 10 and more, and ever more, without a place
         session.rollback()
