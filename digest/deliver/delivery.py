@@ -64,7 +64,8 @@ class Delivery:
         self._routes: list[Route] = []
         self._lanes: dict[Number, Lane] = {}
         self._begun: list[Lane] = []  # those that are awake
-        self._turn = 0  # whose letters are looked after first, so that no lane always is
+        self._turn = 0
+        self._shared_out = 0  # how often letters got a relay: whose are looked after first, so that no lane always is
         self._heard_as: dict[Number, str] = {}  # what the judge knows a lane by, where it is not the first
         self._marking: dict[int, tuple[Waiting, Route]] = {}
         self.judge = Judge(max_refused=self._papers.config.smtp.max_refused)
@@ -125,7 +126,7 @@ class Delivery:
 
     def _awake(self) -> list[Lane]:
         """Each in its turn."""
-        first = self._turn % len(self._begun) if self._begun else 0
+        first = self._shared_out % len(self._begun) if self._begun else 0
         return self._begun[first:] + self._begun[:first] if first else self._begun
 
     def _wake(self, lane: Lane) -> None:
@@ -155,9 +156,12 @@ class Delivery:
             for lane in self._awake():
                 for waiting in lane.domains.unpark(now, moment):
                     self._of(waiting.claimed).claims.waiting.appendleft(waiting)
+            before = len(self._marking)
             for lane in self._awake():
                 if lane.live:
                     self._assign(lane, now, moment)
+            # Not at each look: where commits keep step with these, one lane would be first whenever there is room.
+            self._shared_out += len(self._marking) > before
             for lane in sorted(self._awake(), key=lambda lane: lane.asked):  # who asked last, goes last
                 if lane.live:
                     self._ask(lane)
