@@ -178,7 +178,7 @@ def _told(options: argparse.Namespace, what: str, found: dict[str, Any]) -> None
 # ---------------------------------------------------------------- a scene
 
 
-def settings(folder: Path, url: str, port: int) -> Path:
+def settings(folder: Path, url: str, port: int, *, per_second: float = 0) -> Path:
     path = folder / "digest.toml"
     path.write_text(f"""
 database = "{url}"
@@ -191,6 +191,7 @@ canary = 0
 [[smtp.relays]]
 url = "smtp://127.0.0.1:{port}"
 connections = {CONNECTIONS}
+per_second = {per_second}
 [newsletters.daily]
 title = "Daily"
 from = "Daily <news@news.example>"
