@@ -1,16 +1,18 @@
 """Several worker processes on one PostgreSQL: how much more they do than one, and what holds while they are killed.
 
     python benchmarks/scale.py [--quick] [--json] [--letters N] [--feeds N] [--newsletters N] [--workers 1,2,4]
-                               [--only letters|feeds|variants|trouble|upgrade] [--upgrade REVISION]
+                               [--rounds N] [--share .15] [--only letters|feeds|variants|trouble|upgrade]
+                               [--upgrade REVISION]
 
 Letters go to `sink.c`, a server of one process that answers all and costs some microseconds a letter: its figure is
 told, so that it can be seen not to be the bound. PostgreSQL is one of its own with its own settings (or that which
-DIGEST_TEST_POSTGRES names). Each number of workers begins with a fresh database, and a rate is counted from the first
-letter (or feed) to the last, so that the start of processes is not in it. On a machine with fewer processors than
-workers, PostgreSQL and the sink need, a second worker is not worth a whole one: `processors` and `load` are told.
-So is the processor's time that a letter costs the workers and PostgreSQL. What a second worker is worth where
-processors are not the bound is measured by holding each to a part of one (`--share`, by the kernel's control groups,
-where they can be written): `second_worker_at_a_share`, goal .8.
+DIGEST_TEST_POSTGRES names). Each number of workers begins with a fresh database, in turns (`--rounds`), and what is
+told is the median; wrong letters are those of the worst round. A rate of letters or variants is counted while all
+workers are at it, one of feeds from the first to the last, so that the start of processes is not in it. On a machine
+with fewer processors than workers, PostgreSQL and the sink need, a second worker is not worth a whole one: `processors`
+and `load` are told. So is the processor's time that a letter costs the workers and PostgreSQL. What a worker more is
+worth where processors are not the bound is measured by holding each to a part of one (`--share`, by the kernel's
+control groups, where they can be written): `letters_each_of_2_beside_the_first_at_a_share`, goal .8.
 
 Variants are those of so many newsletters with an edition due, each with readers of 24 kinds; entries are there.
 
@@ -26,7 +28,6 @@ a sentence and 74, or go on. `pause` is the longest time in which no letter came
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import random
@@ -38,34 +39,37 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from itertools import pairwise, product
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent.parent.absolute()
 RELEASE = os.environ.get("SCALE_RELEASE", str(HERE))  # whose digest lays out what is owed; see `upgraded`
-sys.path[:0] = [RELEASE, str(HERE / "tests")]
+sys.path[:0] = [RELEASE, str(HERE / "tests"), str(HERE / "benchmarks")]
 
 import pooler  # noqa: E402
 import postgres  # noqa: E402
 import sqlalchemy as sa  # noqa: E402
+from processes import Cost, Share, Sink, held, start  # noqa: E402
 
 PARTS = ("letters", "feeds", "variants", "trouble", "upgrade")
 KEY = "a key for the benchmark, long enough"
 SIZE = 39_000
 CONNECTIONS = 64
-GOALS = {"second_worker_at_a_share": 0.8}
+GOALS = {"letters_each_of_2_beside_the_first_at_a_share": 0.8}
+TEMPLATE = "digest_scale_owed"
+WRONG = ("missing", "unexpected", "duplicates", "unflagged", "not_settled_as_sent")
 TOPICS, LANGUAGES, FORMATS = ("databases", "security", "ai"), ("", "de", "fr"), ("html", "text")
 WORDS = """
 amber basalt cedar delta ember fjord granite harbour indigo juniper kelp lagoon marble nectar opal pebble quartz river
 saffron timber umber velvet willow xenon yarrow zephyr anchor beacon canyon dune estuary forest glacier hollow island
 jetty knoll lantern meadow nebula orchard prairie quarry ridge summit tundra upland valley wharf
 """.split()  # noqa: SIM905
-_C = ctypes.CDLL(None)
 
 
 def main() -> None:
@@ -77,6 +81,7 @@ def main() -> None:
     parser.add_argument("--newsletters", type=int, default=16)
     parser.add_argument("--workers", default="1,2,4")
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--rounds", type=int, default=5, help="with each number of workers, in turns")
     parser.add_argument("--share", type=float, default=0.15, help="of a processor, for each worker")
     parser.add_argument("--upgrade", metavar="REVISION", default="")
     parser.add_argument("--owe", nargs=3, metavar=("URL", "SETTINGS", "LETTERS"), help=argparse.SUPPRESS)
@@ -87,27 +92,31 @@ def main() -> None:
     for one in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, lambda number, _: sys.exit(128 + number))  # so that what was started is stopped
     if options.quick:
-        options.letters, options.feeds, options.newsletters = 6_000, 120, 8
-    numbers = [int(number) for number in options.workers.split(",")]
+        options.letters, options.feeds, options.newsletters, options.rounds = 6_000, 120, 8, 1
     wanted = [options.only] if options.only else PARTS
     figures: dict[str, Any] = {"processors": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory(prefix="digest-scale-") as name, postgres.server() as server:
-        for number in numbers if "letters" in wanted else ():
-            folder = _folder(name, f"letters{number}")
-            figures[f"letters_{number}"] = letters(folder, server, number, options.letters)
-            _told(options, f"letters, {number} workers", figures[f"letters_{number}"])
-        for number in numbers if "letters" in wanted and Share.root() else ():
-            folder = _folder(name, f"share{number}")
-            figures[f"share_{number}"] = letters(folder, server, number, options.letters, share=options.share)
-            _told(options, f"letters, {number} workers of {options.share} processor each", figures[f"share_{number}"])
-        for number in numbers if "feeds" in wanted else ():
-            folder = _folder(name, f"feeds{number}")
-            figures[f"feeds_{number}"] = feeds(folder, server, number, options.feeds)
-            _told(options, f"feeds, {number} workers", figures[f"feeds_{number}"])
-        for number in numbers if "variants" in wanted else ():
-            folder = _folder(name, f"variants{number}")
-            figures[f"variants_{number}"] = variants(folder, server, number, options.newsletters)
-            _told(options, f"variants, {number} workers", figures[f"variants_{number}"])
+        shares = [0.0, *([options.share] if Share.root() else [])]
+        if "letters" in wanted:
+            owed, emails = sa.make_url(server).set(database=TEMPLATE), []
+            with named(server, TEMPLATE):
+                url = owed.render_as_string(hide_password=False)
+                emails = owe(url, settings(_folder(name, "owed"), url, 1), options.letters)
+                for share in shares:
+                    figures |= in_turns(
+                        options, "letters", share, lambda *how: letters(_folder(name, "letters"), server, emails, *how)
+                    )
+        for share in shares if "feeds" in wanted else ():
+            figures |= in_turns(
+                options, "feeds", share, lambda *how: feeds(_folder(name, "feeds"), server, options.feeds, *how)
+            )
+        for share in shares if "variants" in wanted else ():
+            figures |= in_turns(
+                options,
+                "variants",
+                share,
+                lambda *how: variants(_folder(name, "variants"), server, options.newsletters, *how),
+            )
         if "upgrade" in wanted:
             figures["upgrade"] = upgraded(
                 _folder(name, "upgrade"), server, max(20_000, options.letters), options.upgrade
@@ -117,10 +126,6 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="digest-scale-") as name:
             figures["trouble"] = trouble(Path(name), options.letters)
         _told(options, "trouble", figures["trouble"])
-    for what, name in (("letters", "second_worker"), ("share", "second_worker_at_a_share")):
-        if (one := figures.get(f"{what}_1")) and (two := figures.get(f"{what}_2")):
-            figures[name] = round(two["per_second"] / one["per_second"] - 1, 2)
-            _told(options, "second worker", {name: figures[name]})
     parts = [value for value in figures.values() if isinstance(value, dict) and "missing" in value]
     good = all(not part["missing"] and not part["unflagged"] for part in parts)
     if options.json:
@@ -128,9 +133,39 @@ def main() -> None:
     sys.exit(0 if good else 1)
 
 
+def in_turns(options: argparse.Namespace, what: str, share: float, run: Any) -> dict[str, Any]:
+    """One round after the other, each with every number of workers; of every figure the median, and of a second
+    worker's worth. So what others do on this machine meanwhile is in all of them."""
+    found: dict[int, list[dict[str, Any]]] = {int(number): [] for number in options.workers.split(",")}
+    for _ in range(options.rounds):
+        for number, rounds in found.items():
+            rounds.append(run(number, share))
+    suffix, words = ("_at_a_share", f" of {share} of a processor each") if share else ("", "")
+    figures: dict[str, Any] = {}
+    for number, rounds in found.items():
+        told = {name: _middle([one[name] for one in rounds], worst=name in WRONG) for name in rounds[0]}
+        figures[f"{what}_{number}{suffix}"] = told
+        _told(options, f"{what}, {number} workers{words}", told)
+    for number in [number for number in found if number > 1 and 1 in found]:
+        pairs = zip(found[number], found[1], strict=True)
+        worth = [
+            round((many["per_second"] / one["per_second"] - 1) / (number - 1), 2)
+            for many, one in pairs
+            if one["per_second"]
+        ]
+        name = f"{what}_each_of_{number}_beside_the_first{suffix}"
+        figures[name] = {"median": _middle(worth), "rounds": worth}
+        _told(options, name, figures[name])
+    return figures
+
+
+def _middle(values: list[Any], *, worst: bool = False) -> Any:
+    return max(values) if worst else median(values)
+
+
 def _folder(name: str, what: str) -> Path:
     """For each database its own: what went out of one stands beside its settings."""
-    folder = Path(name) / what
+    folder = Path(name) / f"{what}-{time.monotonic_ns()}"
     folder.mkdir()
     return folder
 
@@ -143,7 +178,7 @@ def _told(options: argparse.Namespace, what: str, found: dict[str, Any]) -> None
 # ---------------------------------------------------------------- a scene
 
 
-def settings(folder: Path, url: str, port: int) -> Path:
+def settings(folder: Path, url: str, port: int, *, per_second: float = 0) -> Path:
     path = folder / "digest.toml"
     path.write_text(f"""
 database = "{url}"
@@ -156,6 +191,7 @@ canary = 0
 [[smtp.relays]]
 url = "smtp://127.0.0.1:{port}"
 connections = {CONNECTIONS}
+per_second = {per_second}
 [newsletters.daily]
 title = "Daily"
 from = "Daily <news@news.example>"
@@ -210,78 +246,6 @@ def owe(url: str, config: Path, number: int) -> list[str]:
     return emails
 
 
-def _start(command: list[Any], **more: Any) -> subprocess.Popen[Any]:
-    """A process that ends with this one, however this one ends (PR_SET_PDEATHSIG)."""
-    return subprocess.Popen(command, preexec_fn=lambda: _C.prctl(1, signal.SIGKILL), **more)
-
-
-class Sink:
-    """`sink.c` at work."""
-
-    def __init__(self, folder: Path) -> None:
-        program = folder / "sink"
-        if not program.exists():
-            subprocess.run(["cc", "-O2", "-o", program, HERE / "benchmarks" / "sink.c"], check=True)
-        self.file = folder / f"record-{time.monotonic_ns()}"
-        self.process = _start([program, self.file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-        self._counted = self._read = 0
-
-    def count(self) -> int:
-        """How many letters came; what was counted is not read again, since that takes time from who sends."""
-        if self.file.exists():
-            with self.file.open("rb") as file:
-                file.seek(self._read)
-                new = file.read()
-            self._read += len(new)
-            self._counted += new.count(b"\n")
-        return self._counted
-
-    def taken(self) -> list[tuple[float, str]]:
-        lines = self.file.read_text().splitlines() if self.file.exists() else []
-        return [(float(at), to) for at, _, to in (line.partition(" ") for line in lines)]
-
-    def end(self) -> float:
-        """Microseconds of the processor for each letter."""
-        self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate()
-        number, seconds = said.split()
-        return round(float(seconds) / max(1, int(number)) * 1e6, 1)
-
-
-def _spent(number: int, *, children: bool = False) -> float:
-    """Seconds of the processor that a process has had, and those of its children that ended (proc_pid_stat(5))."""
-    try:
-        fields = Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].split()
-    except OSError:
-        return 0.0
-    return sum(int(field) for field in fields[11 : 15 if children else 13]) / os.sysconf("SC_CLK_TCK")
-
-
-class Cost:
-    """The processor's time of workers and of a PostgreSQL on this machine."""
-
-    def __init__(self, workers: list[subprocess.Popen[bytes]], server: str) -> None:
-        self._workers = [process.pid for process in workers]
-        file = Path(str(sa.make_url(server).query.get("host", ""))) / "data" / "postmaster.pid"
-        self._server = int(file.read_text().split()[0]) if file.is_file() else 0
-        self._begun = self.now()
-
-    def now(self) -> tuple[float, float]:
-        if not self._server:
-            return sum(map(_spent, self._workers)), 0.0
-        backends = Path(f"/proc/{self._server}/task/{self._server}/children").read_text().split()
-        theirs = _spent(self._server, children=True) + sum(_spent(int(number)) for number in backends)
-        return sum(map(_spent, self._workers)), theirs
-
-    def since(self, number: int) -> tuple[float, float]:
-        """Microseconds for each of so many, of workers and of PostgreSQL."""
-        pairs = zip(self.now(), self._begun, strict=True)
-        worker, server = (round((after - before) / max(1, number) * 1e6) for after, before in pairs)
-        return worker, server
-
-
 @contextmanager
 def at_work(config: Path, number: int, *words: str) -> Iterator[list[subprocess.Popen[bytes]]]:
     """So many workers, until the block ends."""
@@ -300,54 +264,7 @@ def begin(config: Path, *words: str, release: Path = HERE, log: str = "workers.l
     """A worker, by the digest that lies there: what stands in the folder where Python starts goes first."""
     command = [sys.executable, "-m", "digest", "-c", str(config), "worker", *words]
     with (config.parent / log).open("ab") as file:
-        return _start(command, stdout=file, stderr=file, cwd=release)
-
-
-class Share:
-    """A control group (v1 or v2) for one process, with so much of a processor in each hundredth of a second."""
-
-    PERIOD = 10_000  # microseconds
-
-    @staticmethod
-    def root() -> Path | None:
-        """Where groups are made; None where there is no such place, or it is not for us to write."""
-        old, new = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
-        if (old / "cpu.cfs_quota_us").exists():
-            return old if os.access(old, os.W_OK) else None
-        file = new / "cgroup.subtree_control"
-        return new if file.exists() and "cpu" in file.read_text().split() and os.access(new, os.W_OK) else None
-
-    def __init__(self, process: int, share: float) -> None:
-        root = self.root()
-        assert root is not None
-        self.folder = root / f"digest-benchmark-{process}"
-        self.folder.mkdir()
-        quota = max(1000, round(share * self.PERIOD))
-        if (self.folder / "cpu.max").exists():
-            (self.folder / "cpu.max").write_text(f"{quota} {self.PERIOD}")
-        else:
-            (self.folder / "cpu.cfs_period_us").write_text(str(self.PERIOD))
-            (self.folder / "cpu.cfs_quota_us").write_text(str(quota))
-        (self.folder / "cgroup.procs").write_text(str(process))
-
-    def end(self) -> None:
-        root = self.root()
-        assert root is not None
-        for process in (self.folder / "cgroup.procs").read_text().split():
-            with suppress(OSError):  # it ended meanwhile
-                (root / "cgroup.procs").write_text(process)
-        self.folder.rmdir()
-
-
-@contextmanager
-def held(processes: list[subprocess.Popen[bytes]], share: float) -> Iterator[None]:
-    """Each to so much of a processor; 0: to all of it."""
-    groups = [Share(process.pid, share) for process in processes] if share else []
-    try:
-        yield
-    finally:
-        for group in groups:
-            group.end()
+        return start(command, stdout=file, stderr=file, cwd=release)
 
 
 def until(there: Any, seconds: float) -> bool:
@@ -380,22 +297,39 @@ def verdict(url: str, sink: Sink, emails: list[str]) -> dict[str, Any]:
 # ---------------------------------------------------------------- what is measured
 
 
-def letters(folder: Path, server: str, workers: int, number: int, *, share: float = 0) -> dict[str, Any]:
-    with postgres.fresh(server, f"letters{workers}{share}") as url:
+@contextmanager
+def named(server: str, name: str) -> Iterator[None]:
+    """A database of this name, until the block ends."""
+    engine = sa.create_engine(sa.make_url(server).set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+def letters(folder: Path, server: str, emails: list[str], workers: int, share: float) -> dict[str, Any]:
+    number = len(emails)
+    with postgres.fresh(server, f"letters{workers}{share}", template=TEMPLATE) as url:
         sink = Sink(folder)
         config = settings(folder, url, sink.port)
-        emails = owe(url, config, number)
+        engine = sa.create_engine(url)
+
+        def senders() -> int:
+            with engine.connect() as connection:
+                return int(connection.execute(sa.text("SELECT count(*) FROM relay_seat WHERE seats > 0")).scalar_one())
+
         with at_work(config, workers, "--queues", "deliver") as started, held(started, share):
-            until(lambda: sink.count() >= number // 10, 120)
+            until(lambda: senders() == workers, 120)
             cost, first = Cost(started, server), sink.count()
             until(lambda: sink.count() >= number * 9 // 10, 600)
-            worker_us, server_us = cost.since(sink.count() - first)
+            last = sink.count()
+            worker_us, server_us = cost.since(last - first)
             until(lambda: sink.count() >= number, 120)
+        engine.dispose()
         moments = [at for at, _ in sink.taken()]
         sink_us = sink.end()
-        # The middle: while all were at work.
-        first, last = moments[len(moments) // 10], moments[-len(moments) // 10]
-        rate = round(0.8 * len(moments) / (last - first))
+        rate = round((last - first) / (moments[last - 1] - moments[first]))  # while all were at work
         figures = {"per_second": rate, "worker_us": worker_us, "postgres_us": server_us, "sink_us": sink_us}
         return figures | verdict(url, sink, emails)
 
@@ -423,7 +357,7 @@ class _Feeds(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def feeds(folder: Path, server: str, workers: int, number: int) -> dict[str, Any]:
+def feeds(folder: Path, server: str, number: int, workers: int, share: float) -> dict[str, Any]:
     """Feeds of a host each, 20 entries: from the first request to the last feed that is stored."""
     from digest import collect
     from digest.store import open_database
@@ -431,7 +365,7 @@ def feeds(folder: Path, server: str, workers: int, number: int) -> dict[str, Any
     _Feeds.asked = []
     site = ThreadingHTTPServer(("0.0.0.0", 0), _Feeds)
     threading.Thread(target=site.serve_forever, daemon=True).start()
-    with postgres.fresh(server, f"feeds{workers}") as url:
+    with postgres.fresh(server, f"feeds{workers}{share}") as url:
         config = settings(folder, url, 1)
         owe(url, config, 0)
         database, now = open_database(url), datetime.now(UTC)
@@ -444,7 +378,7 @@ def feeds(folder: Path, server: str, workers: int, number: int) -> dict[str, Any
                 query = "SELECT count(*) FROM feed WHERE checked_at IS NOT NULL AND entry_count > 0"
                 return int(session.execute(sa.text(query)).scalar_one())
 
-        with at_work(config, workers, "--queues", "collect", "--concurrency", "2"):
+        with at_work(config, workers, "--queues", "collect", "--concurrency", "2") as started, held(started, share):
             until(lambda: stored() >= number, 300)
             ended = time.monotonic()
         database_found = stored()
@@ -519,13 +453,13 @@ def _feed_with_entries(session: Any, name: str, topic: str, *, now: datetime) ->
         session.add(entry)
 
 
-def variants(folder: Path, server: str, workers: int, newsletters_: int) -> dict[str, Any]:
+def variants(folder: Path, server: str, newsletters_: int, workers: int, share: float) -> dict[str, Any]:
     """Newsletters that each have an edition due, for readers of many kinds: from the first job to the last edition."""
     from digest import config as configuration
     from digest import subscribe
     from digest.store import newsletters, open_database
 
-    with postgres.fresh(server, f"variants{workers}") as url:
+    with postgres.fresh(server, f"variants{workers}{share}") as url:
         names = [f"n{one}" for one in range(newsletters_)]
         config = settings(folder, url, 1)
         more = (f'[newsletters.{name}]\ntitle = "{name}"\nfrom = "{name} <news@news.example>"\n' for name in names)
@@ -547,15 +481,17 @@ def variants(folder: Path, server: str, workers: int, newsletters_: int) -> dict
                 return int(session.execute(sa.text(query)).scalar_one())
 
         working = "SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'compose' AND status = 'doing'"
-        with at_work(config, workers, "--queues", "compose", "--concurrency", "1") as started:
-            until(lambda: figure("SELECT count(to_regclass('procrastinate_jobs'))") and figure(working), 120)
-            began, cost = time.monotonic(), Cost(started, server)
+        made = "SELECT count(*) FROM variant"
+        with at_work(config, workers, "--queues", "compose", "--concurrency", "1") as started, held(started, share):
+            until(lambda: figure("SELECT count(to_regclass('procrastinate_jobs'))") and figure(working) == workers, 120)
+            began, first, cost = time.monotonic(), figure(made), Cost(started, server)
+            until(lambda: figure("SELECT count(*) FROM edition") > newsletters_ - workers, 300)  # then some have none
+            took, number = time.monotonic() - began, figure(made)
+            worker_us, server_us = cost.since(number - first)
             until(lambda: figure("SELECT count(*) FROM edition") >= newsletters_, 300)
-            took, number = time.monotonic() - began, figure("SELECT count(*) FROM variant")
-            worker_us, server_us = cost.since(number)
         editions = figure("SELECT count(*) FROM edition")
         database.close()
-    found = {"editions": editions, "variants": number, "per_second": round(number / took, 1)}
+    found = {"editions": editions, "variants": number, "per_second": round((number - first) / took, 1)}
     return found | {"worker_us": worker_us, "postgres_us": server_us}
 
 

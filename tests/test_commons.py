@@ -493,3 +493,17 @@ def test_no_statement_that_letters_cost_goes_through_the_whole_outbox(shared, co
         outbox.settle(session, [outbox.Outcome(one, 1, OutboxState.SENT) for one in marked], now=clock())
     assert sum("Update on outbox" in line for line in seen) == 3
     assert seen and not [line for line in seen if "Seq Scan on outbox" in line]
+
+
+def test_a_claim_goes_on_where_the_last_one_ended_and_then_takes_what_was_given_back_before_it(shared, config, clock):
+    owe(shared, config, *(f"{name}@example.org" for name in "abcdef"))
+    terms = {"lease": timedelta(minutes=2), "lifetime": timedelta(days=5), "hold_doubtful": False}
+    with shared.write() as session:
+        number = session.execute(sa.text("SELECT edition_id FROM outbox LIMIT 1")).scalar_one()
+        first = outbox.claim(session, outbox.Wanted(number, 2), now=clock(), **terms)
+        outbox.unclaim(session, first.letters, due_at=MONDAY - timedelta(hours=1))
+        assert first.last is not None and first.last.id == first.letters[-1].id
+        second = outbox.claim(session, outbox.Wanted(number, 3, after=first.last), now=clock(), **terms)
+        rest = outbox.claim(session, outbox.Wanted(number, 9, after=second.last), now=clock(), **terms)
+    assert [one.email[0] for one in second.letters] == ["c", "d", "e"]
+    assert sorted(one.email[0] for one in rest.letters) == ["a", "b", "f"]

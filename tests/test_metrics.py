@@ -19,6 +19,7 @@ from digest.errors import StorageError, UserError
 from digest.models import Edition, EditionState, Feed, OutboxRow, OutboxState
 from digest.observe import metrics
 from digest.store import runs
+from digest.store.replica import Standing
 from digest.web import application
 
 serving = sys.modules["digest.cli.serve"]
@@ -81,6 +82,17 @@ def test_an_installation_that_never_ran_has_no_last_run(box, config, clock):
     assert ("digest_last_run_exit_code",) not in found and found["digest_letters_sent_total",] == 0
 
 
+def test_how_a_replica_stands_is_told_where_there_is_one(box, config, clock):
+    def found(standing):
+        return read(metrics.exposition(box, config, clock=clock, copy=lambda: standing).decode())
+
+    late = found(Standing(70.0, "is 70 seconds behind"))
+    assert (late["digest_replica_read",], late["digest_replica_lag_seconds",]) == (0, 70)
+    unknown = found(Standing())
+    assert unknown["digest_replica_read",] == 1 and ("digest_replica_lag_seconds",) not in unknown
+    assert not any("replica" in name for name, *_ in told(box, config, clock))
+
+
 def test_a_database_that_cannot_be_read_is_told_as_a_figure(box, config, clock, monkeypatch):
     def gone(*_given, **_named):
         raise StorageError("it is gone")
@@ -141,8 +153,8 @@ def test_a_port_of_loopback_has_the_same_and_a_taken_one_is_said(box, configure)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = configure(web={"metrics_port": taken.getsockname()[1]})
         with pytest.raises(UserError, match="it is taken"), ExitStack() as stack:
-            stack.enter_context(serving._metrics(config, box))
-    with serving._metrics(config, box), urlopen(f"http://127.0.0.1:{config.web.metrics_port}/metrics") as answer:
+            stack.enter_context(serving._metrics(config, box, None))
+    with serving._metrics(config, box, None), urlopen(f"http://127.0.0.1:{config.web.metrics_port}/metrics") as answer:
         assert "digest_letters_sent_total" in answer.read().decode()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,10 +186,14 @@ class Servers:
         self.database: Any = (100, None, "0038", "a")
         self.copy: Any = (100, 3600.0, "0038", "a")
         self.asked = 0
-        monkeypatch.setattr(replica, "_point", self._point)
+        self.really_asked, self._really, self.answer = 0, replica._point, self._point
+        monkeypatch.setattr(replica, "_point", lambda there, query: self.answer(there, query))
         self.replica = Replica(None, None, timer=lambda: self.now)  # type: ignore[arg-type]
 
-    def _point(self, _: object, query: str) -> replica._Point:
+    def _point(self, there: object, query: str) -> replica._Point:
+        if isinstance(there, Database):
+            self.really_asked += 1
+            return self._really(there, query)
         self.asked += 1
         found = self.database if query is replica._PRIMARY else self.copy
         if isinstance(found, Exception):
@@ -270,6 +276,43 @@ def test_a_copy_that_must_not_be_read_says_why(servers, copy, why):
 def test_where_the_database_itself_is_gone_the_copy_is_read(servers):
     servers.database = StorageError("gone")
     assert servers.replica.read(lambda database: "read") == "read"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a server that takes a connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield f"postgresql+psycopg://127.0.0.1:{door.getsockname()[1]}/digest"
+
+
+def test_a_database_that_hangs_is_waited_for_once_and_the_copy_is_read(silent, servers):
+    ahead = replica.open_copy(silent)
+    copy = Replica(ahead, None, timer=lambda: servers.now, patience=0.05)  # type: ignore[arg-type]
+    for _ in range(3):
+        servers.now += EVERY
+        assert copy.read(lambda database: "read") == "read" and copy.look() == Standing()
+    assert servers.asked == 3 and servers.really_asked == 1  # which was given up, and is waited for by nobody
+    ahead.close()
+
+
+def test_a_copy_that_hangs_is_not_read_until_it_answers_and_what_it_said_late_is_not_believed(servers):
+    late = threading.Event()
+
+    def slowly(there: object, query: str) -> replica._Point:
+        if query is replica._COPY:
+            late.wait(5)
+        return replica._Point(100, 1.0, "0038", "a")
+
+    servers.answer = slowly
+    copy = Replica(None, None, timer=lambda: servers.now, patience=0.05)  # type: ignore[arg-type]
+    assert copy.look().trouble == "cannot be read: it does not answer"
+    servers.now += AGAIN
+    assert copy.read(lambda database: "read") is None
+    late.set()
+    thread = next(one for one in threading.enumerate() if one.name == "digest-replica")
+    thread.join(5)
+    servers.now += AGAIN
+    assert copy.look() == Standing(0.0)
 
 
 def test_the_servers_are_asked_every_few_seconds_and_seldom_where_there_is_trouble(servers):

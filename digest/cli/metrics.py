@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,14 +26,16 @@ def metrics(
     Example: digest metrics --textfile /var/lib/node_exporter/digest.prom
     """
     from digest.observe import metrics as figures
+    from digest.store import replica
 
     options: Options = context.obj
     if textfile is not None and textfile.suffix != ".prom":
         options.warn(f"node_exporter reads only files that end in .prom, and {textfile} does not")
     with options.open(partly=True) as (config, database):
+        copy = partial(replica.standing, database, config.database_read_url)
         if textfile is not None:
-            figures.write(textfile, database, config, clock=now)
+            figures.write(textfile, database, config, clock=now, copy=copy)
             return
-        text = figures.exposition(database, config, clock=now)
+        text = figures.exposition(database, config, clock=now, copy=copy)
     with while_read():
         print(text.decode(), end="")

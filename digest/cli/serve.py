@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from digest.config import Config
     from digest.store import Database
+    from digest.store.replica import Replica
     from digest.web.courier import Courier
     from digest.web.logged import Asked
 
@@ -79,8 +80,8 @@ def serve(
     with (
         recorded(options, "serve", now, log, log_format) as record,
         options.open(partly=True) as (config, database),
-        _metrics(config, database),
         replica.opened(database, config.database_read_url) as copy,
+        _metrics(config, database, copy),
     ):
         # Whoever wants to leave can, whatever the time is.
         heed_clock(options, config, database, refuse=False)
@@ -185,7 +186,7 @@ def _tell(record: Record, asked: Asked) -> None:
 
 
 @contextmanager
-def _metrics(config: Config, database: Database) -> Iterator[None]:
+def _metrics(config: Config, database: Database, copy: Replica | None) -> Iterator[None]:
     """Figures on a port of loopback of their own, where the settings name one."""
     port = config.web.metrics_port
     if not port:
@@ -193,7 +194,7 @@ def _metrics(config: Config, database: Database) -> Iterator[None]:
         return
     from digest.observe.metrics import registry
 
-    figures = registry(database, config, clock=now)
+    figures = registry(database, config, clock=now, copy=lambda: copy.look() if copy is not None else None)
     from prometheus_client import start_http_server
 
     try:

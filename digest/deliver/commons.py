@@ -12,6 +12,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -432,8 +433,10 @@ class Commons:
                 limited = ask.per_hour or ask.per_day
                 hours = relays.hours(session, now=clock).get(ask.relay, {}) if limited else {}
                 quota = Quota(ask.per_hour, ask.per_day, hours)
+                before = deepcopy(state)
                 part, seat = part_of(state, others, ask, self._who, quota=quota, now=now, at=clock)
-                sharing.keep(session, state)
+                if state != before:
+                    sharing.keep(session, state)
                 sharing.sit(session, seat)
                 found.parts[ask.relay] = part
                 paces = _paces(session, ask.relay, {"": ask.paced}, {"": ask.news}, now, others=False)

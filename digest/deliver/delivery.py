@@ -64,7 +64,8 @@ class Delivery:
         self._routes: list[Route] = []
         self._lanes: dict[Number, Lane] = {}
         self._begun: list[Lane] = []  # those that are awake
-        self._turn = 0  # whose letters are looked after first, so that no lane always is
+        self._turn = 0
+        self._shared_out = 0  # how often letters got a relay: whose are looked after first, so that no lane always is
         self._marking: dict[int, tuple[Waiting, Lane, Route]] = {}
         self.judge = Judge(max_refused=self._papers.config.smtp.max_refused)
         self._tossed: set[int] = set()  # letters that a relay handed back again and again
@@ -72,7 +73,7 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._woken = asyncio.Event()
-        self._writer = Writer(ledger, committed=self._committed, failed=self.failed)
+        self._writer = Writer(ledger, committed=self._committed, failed=self.failed, more=self._more_to_come)
         self._ledger = ledger
         self._commons: Commons | None = None
         self._book = Book(self._writer, self.judge, report, self._papers, clock=clock, rng=rng)
@@ -124,7 +125,7 @@ class Delivery:
 
     def _awake(self) -> list[Lane]:
         """Each in its turn."""
-        first = self._turn % len(self._begun) if self._begun else 0
+        first = self._shared_out % len(self._begun) if self._begun else 0
         return self._begun[first:] + self._begun[:first] if first else self._begun
 
     def _wake(self, lane: Lane) -> None:
@@ -154,9 +155,12 @@ class Delivery:
             for lane in self._awake():
                 for waiting in lane.domains.unpark(now, moment):
                     self._of(waiting.claimed).claims.waiting.appendleft(waiting)
+            before = len(self._marking)
             for lane in self._awake():
                 if lane.live:
                     self._assign(lane, now, moment)
+            # Not at each look: where commits keep step with these, one lane would be first whenever there is room.
+            self._shared_out += len(self._marking) > before
             for lane in sorted(self._awake(), key=lambda lane: lane.asked):  # who asked last, goes last
                 if lane.live:
                     self._ask(lane)
@@ -174,6 +178,12 @@ class Delivery:
         """Are there letters that are claimed and not answered?"""
         waiting = any(lane.claims.waiting or lane.domains.parked for lane in self._lanes.values())
         return bool(waiting or self._marking) or any(route.ready or route.in_flight for route in self._routes)
+
+    def _more_to_come(self) -> bool:
+        """Are there letters to be answered yet, and does no connection wait for a commit before its next one?"""
+        if self.stopping or any(route.careful for route in self._routes):
+            return False
+        return any(route.in_flight for route in self._routes) or any(lane.claims.waiting for lane in self._begun)
 
     def _finished(self) -> bool:
         if self._at_hand() or not self._writer.idle:

@@ -126,6 +126,7 @@ class Ledger:
         # one writer decides at the mark who has a letter: each row is changed twice then, and not three times.
         self._found: dict[int, datetime] = {}
         self._alone = database.engine.dialect.name == "sqlite"
+        self._last: dict[outbox.Source, outbox.Place] = {}  # where the last claim ended
         self._most = share.most  # letters that may still be claimed; None: all
 
     def left(self, wanted: int) -> int:
@@ -162,6 +163,8 @@ class Ledger:
                     done.notes.witness.tell(done.notes)
                 except Unwitnessed as error:
                     self._take_back(done, str(error))
+        if done.claim is not None and done.claim.last is not None and batch.wish is not None:
+            self._last[batch.wish.source] = done.claim.last
         if self._most is not None and done.claim is not None:
             self._most -= len(done.claim.letters) + done.claim.settled
         self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
@@ -291,11 +294,11 @@ class Ledger:
             if not written:
                 done.found_at = lease.moment
             ours |= self._found.keys() - self._let_go(done.batch)
+            after = None if tried_only else self._last.get(wish.source)
+            wanted = outbox.Wanted(edition_id, limit, tried_only, ours, newsletter_id, written, after)
             done.claim = outbox.claim(
                 session,
-                outbox.Wanted(
-                    edition_id, limit, tried_only=tried_only, ours=ours, newsletter_id=newsletter_id, written=written
-                ),
+                wanted,
                 now=lease.moment,
                 lease=CLAIM_LEASE,
                 lifetime=settings.lifetime,

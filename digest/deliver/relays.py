@@ -102,7 +102,7 @@ class Route:
         self._time_to_answer = 1.5 * server.data_timeout  # half of what a letter is leased for
         self._stale = min(STALE, server.data_timeout)
         self._delivery = delivery
-        self._careful = careful
+        self.careful = careful
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._idle: set[Connection] = set()
@@ -171,7 +171,7 @@ class Route:
             self._per_connection = per_connection
         if limited_elsewhere:
             self._most = self._allowed
-        if not self._careful:
+        if not self.careful:
             self.window = max(self.window, 2 * self.most)
 
     def try_first(self) -> None:
@@ -211,7 +211,7 @@ class Route:
             return room
         if self.quota.per_hour or self.quota.per_day:
             room = min(room, self.part.allowance - self._uncounted - held)
-        return min(room, self.most - held) if self._careful or not self.most else room
+        return min(room, self.most - held) if self.careful or not self.most else room
 
     def exhausted(self, moment: datetime) -> bool:
         """Has it taken all that it may in this hour or day?"""
@@ -246,7 +246,7 @@ class Route:
             self.part.allowance -= counted
             self.part.counted += counted
         self._lively = max(self.answered_lately, 0.9 * self._lively)
-        if not self._careful:
+        if not self.careful:
             self.window = min(256, 2 * self.most + int(4 * self._lively))
         self.answered_lately = 0
 

@@ -19,6 +19,8 @@ from digest.store import outbox
 # Seconds from the beginning of one commit to the next: half of what recording costs is each commit's own. What is
 # answered meanwhile counts as in doubt after a crash.
 GATHER = 0.03
+PATIENT = 0.05  # the same, while few answers came and more are to come
+ENOUGH = 32  # answers that are worth a commit
 PATIENCE = 30.0  # seconds of pauses between tries to write; while it is locked, each try waits for long by itself
 FIRST_PAUSE = 0.5
 TRIES = 20  # at a commit that another transaction stopped, or whose answer was lost
@@ -32,15 +34,23 @@ class Writer:
     """
 
     def __init__(
-        self, ledger: Ledger, *, committed: Callable[[Committed], None], failed: Callable[[BaseException], None]
+        self,
+        ledger: Ledger,
+        *,
+        committed: Callable[[Committed], None],
+        failed: Callable[[BaseException], None],
+        more: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`more`: will there be more answers soon, and does no connection wait for this commit?"""
         self.batch = Batch()
         self._working = False
         self._started = 0.0  # the last commit
         self._later: asyncio.TimerHandle | None = None
+        self._patient = False  # `_later` is
         self._ledger = ledger
         self._committed = committed
         self._failed = failed
+        self._more = more
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -51,12 +61,25 @@ class Writer:
         self._thread.start()
 
     def kick(self) -> None:
-        """Something is in `batch`. Where letters go fast, a few milliseconds more of them share the commit."""
-        if self._working or self._later is not None or not self.batch:
+        """Something is in `batch`. Where letters go fast, a few milliseconds more of them share the commit.
+
+        Where they go slowly, some tens of milliseconds, for as long as others are on their way.
+        """
+        if self._working:
             return
-        wait = self._started + GATHER - self._loop.time()
+        batch = self.batch
+        begins = batch.wish is not None or batch.look  # what all the rest waits for
+        patient = not begins and len(batch.outcomes) < ENOUGH and self._more()
+        if self._later is not None:
+            if patient or not self._patient:
+                return
+            self._later.cancel()
+            self._later = None
+        elif not batch:
+            return
+        wait = self._started + (PATIENT if patient else GATHER) - self._loop.time()
         if wait > 0:
-            self._later = self._loop.call_later(wait, self._kick_now)
+            self._later, self._patient = self._loop.call_later(wait, self._kick_now), patient
         else:
             self._kick_now()
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from digest import DISTRIBUTION, __version__
 from digest.collect import Health, Vitals, health
@@ -15,10 +15,13 @@ from digest.errors import ConfigError, StorageError
 from digest.models import OutboxState, SubscriptionState
 from digest.store import Database
 from digest.store.figures import Figures, figures
+from digest.store.replica import Standing
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
+
+Copy: TypeAlias = Callable[[], Standing | None]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _UP = "Whether the database could be read: where it is 0, there is nothing else."
@@ -29,8 +32,13 @@ _TOTALS = {
 }
 
 
-def registry(database: Database, config: Config, *, clock: Callable[[], datetime]) -> CollectorRegistry:
-    """What is asked for its figures anew at each scrape. ConfigError where the library is not there."""
+def registry(
+    database: Database, config: Config, *, clock: Callable[[], datetime], copy: Copy = lambda: None
+) -> CollectorRegistry:
+    """What is asked for its figures anew at each scrape; `copy`: how the replica stands, None where there is none.
+
+    ConfigError where the library is not there.
+    """
     try:
         from prometheus_client import CollectorRegistry
     except ImportError:
@@ -39,21 +47,25 @@ def registry(database: Database, config: Config, *, clock: Callable[[], datetime
             hint=f"pip install '{DISTRIBUTION}[metrics]'",
         ) from None
     found = CollectorRegistry(auto_describe=False)
-    found.register(_Collector(database, config, clock))
+    found.register(_Collector(database, config, clock, copy))
     return found
 
 
-def exposition(database: Database, config: Config, *, clock: Callable[[], datetime]) -> bytes:
+def exposition(
+    database: Database, config: Config, *, clock: Callable[[], datetime], copy: Copy = lambda: None
+) -> bytes:
     """All figures in Prometheus' text format."""
-    found = registry(database, config, clock=clock)
+    found = registry(database, config, clock=clock, copy=copy)
     from prometheus_client import generate_latest
 
     return generate_latest(found)
 
 
-def write(path: Path, database: Database, config: Config, *, clock: Callable[[], datetime]) -> None:
+def write(
+    path: Path, database: Database, config: Config, *, clock: Callable[[], datetime], copy: Copy = lambda: None
+) -> None:
     """Put the figures in a file, which is the old one or the whole new one whenever somebody reads it."""
-    found = registry(database, config, clock=clock)
+    found = registry(database, config, clock=clock, copy=copy)
     from prometheus_client import write_to_textfile
 
     try:
@@ -65,11 +77,12 @@ def write(path: Path, database: Database, config: Config, *, clock: Callable[[],
 
 
 class _Collector:
-    def __init__(self, database: Database, config: Config, clock: Callable[[], datetime]) -> None:
-        self._database, self._config, self._clock = database, config, clock
+    def __init__(self, database: Database, config: Config, clock: Callable[[], datetime], copy: Copy) -> None:
+        self._database, self._config, self._clock, self._copy = database, config, clock, copy
 
     def collect(self) -> Iterator[Metric]:
         now = self._clock()
+        yield from _replica(self._copy())
         try:
             found = figures(self._database, tuple(self._config.newsletters), now=now)
         except StorageError:
@@ -77,6 +90,14 @@ class _Collector:
             return
         yield _family("up", _UP, (), {(): 1})
         yield from _metrics(found, tuple(self._config.newsletters), now)
+
+
+def _replica(standing: Standing | None) -> Iterator[Metric]:
+    if standing is None:
+        return
+    yield _family("replica_read", "Whether pages are read from the replica.", (), {(): float(not standing.trouble)})
+    if standing.behind is not None:
+        yield _family("replica_lag_seconds", "How far it is behind at most.", (), {(): standing.behind})
 
 
 def _metrics(found: Figures, names: tuple[str, ...], now: datetime) -> Iterator[Metric]:

@@ -83,6 +83,14 @@ class Source(NamedTuple):
     newsletter_id: int | None
 
 
+class Place(NamedTuple):
+    """Where a letter of an edition stood among those that were due."""
+
+    due_at: datetime
+    variant_id: int
+    id: int
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a claim took: letters to send, and how many were settled instead."""
@@ -92,6 +100,7 @@ class Claim:
     expired: int = 0  # refused, since they were put off for too long
     held: int = 0
     doubtful: int = 0  # of the held: a server may have taken them
+    last: Place | None = None  # for `Wanted.after`
 
     @property
     def settled(self) -> int:
@@ -210,6 +219,9 @@ class Wanted:
     ours: Collection[int] = ()
     newsletter_id: int | None = None  # of notices; None: those of no newsletter
     written: bool = True  # or, on SQLite alone, only looked for: whoever marks such a letter first has it
+    # Look from there on, where the last claim of the same edition ended, and at those before it only once these are all
+    # taken: on PostgreSQL what was settled stands in the index until VACUUM, and each claim would go past all of it.
+    after: Place | None = None
 
 
 def claim(
@@ -230,7 +242,8 @@ def claim(
     if wanted.edition_id is not None:
         which = "edition"
     take = _take if wanted.written else _look
-    rows, held = take(session, wanted, which, now=now, until=now + lease, hold=hold_doubtful), 0
+    rows, last = take(session, wanted, which, now=now, until=now + lease, hold=hold_doubtful)
+    held = 0
     # Once nothing else is due: to find them among all that an edition owes would cost more than all claims together.
     if hold_doubtful and len(rows) < wanted.limit:
         found = session.connection().execute(_holding(which, wanted.tried_only), _terms(wanted, which, now))
@@ -263,6 +276,7 @@ def claim(
         expired=counts[OutboxState.REFUSED],
         held=held + in_doubt,
         doubtful=held + in_doubt,
+        last=last,
     )
 
 
@@ -271,17 +285,26 @@ _Which = Literal["edition", "notices", "nobody's notices"]
 
 def _take(
     session: Session, wanted: Wanted, which: _Which, *, now: datetime, until: datetime, hold: bool
-) -> Sequence[Any]:
-    """Write down that they are ours until then; they, as `READ` reads them."""
-    taking = _taking(which, wanted.tried_only, hold)
-    terms = _terms(wanted, which, now) | {"until": until, "most": wanted.limit}
-    taken = session.connection().scalars(taking, terms).all()
-    return _read(session, taken) if taken else ()
+) -> tuple[Sequence[Any], Place | None]:
+    """Write down that they are ours until then; they, as `READ` reads them, and where the last of them stood."""
+    connection = session.connection()
+    placed, taken, last = connection.dialect.name == "postgresql" and which == "edition", list[int](), wanted.after
+    terms = _terms(wanted, which, now) | {"until": until}
+    for after in (wanted.after, None) if wanted.after is not None and placed else (None,):
+        taking = _taking(which, wanted.tried_only, hold, placed=placed, bounded=after is not None)
+        place = dict(zip(_BOUND, after or (), strict=False))
+        found = connection.execute(taking, terms | place | {"most": wanted.limit - len(taken)}).all()
+        taken += [row[0] for row in found]
+        if found and placed and not wanted.tried_only:
+            last = Place(*found[0][1:])
+        if len(taken) >= wanted.limit:
+            break
+    return _read(session, taken) if taken else (), last
 
 
 def _look(
     session: Session, wanted: Wanted, which: _Which, *, now: datetime, until: datetime, hold: bool
-) -> Sequence[Any]:
+) -> tuple[Sequence[Any], None]:
     """The same of what is owed, and nothing is written; what somebody had in hand whose lease is over is taken."""
     due = words.DUE.format(whose=words.WHOSE[which], order=", ".join(_BY_VARIANT if which == "edition" else _BY_NUMBER))
     if hold:
@@ -294,8 +317,8 @@ def _look(
     lapsed = [row[0] for row in rows if row[-1] != OutboxState.OWED]
     if lapsed:
         session.connection().execute(_retaking(), [{"letter": letter_id, "until": until} for letter_id in lapsed])
-        return _read(session, [row[0] for row in rows])
-    return rows
+        rows = _read(session, [row[0] for row in rows])
+    return rows, None
 
 
 def _read(session: Session, letter_ids: Sequence[int]) -> Sequence[Any]:
@@ -312,18 +335,34 @@ _BY_NUMBER = ("due_at", "id")
 _BY_VARIANT = ("due_at", "variant_id", "id")  # the oldest first; those of one moment so that each mail is made once
 
 
+_BOUND = ("after_due_at", "after_variant", "after_id")
+
+
 @cache
-def _taking(which: _Which, tried_only: bool, not_doubtful: bool = False) -> sa.Update:
+def _taking(
+    which: _Which, tried_only: bool, not_doubtful: bool = False, *, placed: bool = False, bounded: bool = False
+) -> sa.Update:
+    """`placed`: and the last place of theirs (PostgreSQL). `bounded`: of those after the place `_BOUND`."""
     only = [_BOX.c.state != OutboxState.SENDING] if not_doubtful else []
+    if bounded:
+        place = [_BOX.c[name] for name in _BY_VARIANT]
+        bounds = [sa.bindparam(name, type_=one.type) for name, one in zip(_BOUND, place, strict=True)]
+        only.append(sa.tuple_(*place) > sa.tuple_(*bounds))
     due = (
-        sa.select(_BOX.c.id)
+        sa.select(*(_BOX.c[name] for name in (("id", "due_at", "variant_id") if placed else ("id",))))
         .where(*_claimable(which, tried_only), *only)
         .order_by(*(_BOX.c[name] for name in (_BY_VARIANT if which == "edition" else _BY_NUMBER)))
         .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True, of=_BOX)
         .cte("due")
     )
-    return sa.update(_BOX).where(_BOX.c.id.in_(sa.select(due.c.id))).values(_as_ours()).returning(_BOX.c.id)
+    ours = sa.update(_BOX).where(_BOX.c.id.in_(sa.select(due.c.id))).values(_as_ours())
+    if not placed:
+        return ours.returning(_BOX.c.id)
+    # Asked of those few once; a join with them would have all letters read where these are some ten thousand.
+    backwards = [due.c[name].desc() for name in _BY_VARIANT]
+    last = (sa.select(due.c[name]).order_by(*backwards).limit(1).scalar_subquery() for name in _BY_VARIANT)
+    return ours.returning(_BOX.c.id, *(one.label(name) for name, one in zip(_BOUND, last, strict=True)))
 
 
 @cache

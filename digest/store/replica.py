@@ -1,7 +1,8 @@
 """A read replica: a copy of the database that PostgreSQL keeps up to date, for pages that are the same for everybody.
 
 What is one reader's own, and whatever is signed, is read where it is written: who has changed something sees it. A copy
-that cannot be asked, or is too far behind, is not read; then the database itself is, as without one.
+that cannot be asked, or is too far behind, is not read; then the database itself is, as without one. Of a server that
+neither answers nor refuses, one visitor waits for a moment, and the others not at all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -23,6 +25,7 @@ MOST_BEHIND = 60.0  # seconds; a page may be kept for longer than that by whoeve
 EVERY = 2.0  # seconds between two looks at it
 AGAIN = 10.0  # the same where it could not be read: who looks waits for it
 SOON = 1.0  # seconds for which who looks once lets it catch up
+PATIENCE = 2.0  # seconds for an answer; of who did not give one in that time nobody waits for the next
 _MARKS = 1000  # half an hour of looks; without an older one a copy counts as later than it is
 _T = TypeVar("_T")
 
@@ -54,12 +57,55 @@ class Standing:
         return self.trouble or ("is read" if self.behind is None else f"is {self.behind:.1f} seconds behind")
 
 
+class _Server:
+    """Asked where it is in a thread of its own: what it keeps waiting is that thread, whatever is wrong with it."""
+
+    def __init__(self, database: Database, query: str) -> None:
+        self._database, self._query = database, query
+        self._answer: Future[_Point] | None = None
+        self._hangs = False
+
+    def point(self, patience: float) -> _Point:
+        """StorageError where nothing came in so many seconds; once that was so, at once until something comes."""
+        if self._answer is not None and self._answer.done():  # too late for who asked; where it is now is asked anew
+            self._hangs = self._answer.exception() is not None
+            self._answer = None
+        if self._answer is None:
+            self._answer = Future()
+            threading.Thread(target=self._ask, args=(self._answer,), daemon=True, name="digest-replica").start()
+        try:
+            found = self._answer.result(0 if self._hangs else patience)
+        except TimeoutError:
+            self._hangs = True
+            raise StorageError("it does not answer") from None
+        except BaseException:
+            self._answer = None
+            raise
+        self._answer, self._hangs = None, False
+        return found
+
+    def _ask(self, answer: Future[_Point]) -> None:
+        try:
+            answer.set_result(_point(self._database, self._query))
+        except BaseException as error:
+            answer.set_exception(error)
+
+
 class Replica:
     """The copy of a database, as one process reads it. To be used from any thread."""
 
-    def __init__(self, primary: Database, copy: Database, *, timer: Callable[[], float] = time.monotonic) -> None:
-        self._primary, self._copy = primary, copy
+    def __init__(
+        self,
+        primary: Database,
+        copy: Database,
+        *,
+        timer: Callable[[], float] = time.monotonic,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._copy = copy
+        self._servers = _Server(primary, _PRIMARY), _Server(copy, _COPY)
         self._timer = timer
+        self._patience = patience
         # (when, where the database was), as far as it is not replayed
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
         self._had_all: float | None = None  # when the database was last where the copy is now
@@ -104,11 +150,11 @@ class Replica:
     def _judged(self) -> Standing:
         asked = self._timer()  # before: what is written while it answers, a copy need not have
         try:
-            ahead = _point(self._primary, _PRIMARY)
+            ahead = self._servers[0].point(self._patience)
         except (UserError, sa.exc.DBAPIError):
             ahead = None
         try:
-            copy = _point(self._copy, _COPY)
+            copy = self._servers[1].point(self._patience)
         except (UserError, sa.exc.DBAPIError) as error:
             return Standing(trouble=_does_not(error))
         if copy.at is None:
@@ -154,10 +200,12 @@ def opened(primary: Database, url: str, *, timer: Callable[[], float] = time.mon
     if not url:
         yield None
         return
-    copy = open_copy(url)
+    # Asked where it is by connections of its own, which are given up soon: what writes waits for as long as it takes.
+    ahead, copy = open_copy(primary.engine.url.render_as_string(hide_password=False)), open_copy(url)
     try:
-        yield Replica(primary, copy, timer=timer)
+        yield Replica(ahead, copy, timer=timer)
     finally:
+        ahead.close()
         copy.close()
 
 

@@ -27,7 +27,9 @@ def metrics(request: Request) -> Response:
         return PlainTextResponse("a token is wanted: Authorization: Bearer …\n", 401, headers=asks)
     try:
         return Response(
-            exposition(site.database, site.config, clock=site.clock),
+            exposition(
+                site.database, site.config, clock=site.clock, copy=lambda: site.replica.look() if site.replica else None
+            ),
             headers={**PRIVATE, "Content-Type": CONTENT_TYPE},
         )
     except ConfigError as error:
