@@ -38,7 +38,7 @@ _NO_SYNC = {"synchronize_session": False}
 # would take longer than all the rest of recording. `?` becomes the driver's mark.
 _READ = """
     SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
-        coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
+        coalesce(n.email, p.email), coalesce(n.name, o.named, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
         coalesce(e.newsletter_id, o.newsletter_id), o.dated_at, s.state, coalesce(x.reason, d.reason)
     FROM outbox AS o
         LEFT JOIN edition AS e ON e.id = o.edition_id

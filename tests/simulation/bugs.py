@@ -113,6 +113,13 @@ BUGS = (
         "dated_at = ?",
         ("clocks", "kills", "relays"),
     ),
+    Bug(
+        "a letter goes by the name that its reader has now",
+        "store/outbox.py",
+        "coalesce(n.name, o.named, p.name)",
+        "coalesce(n.name, p.name)",
+        ("odd-replies",),
+    ),
     Bug(  # fault 6
         "a deadline is judged before what came is read",
         "deliver/smtp.py",
