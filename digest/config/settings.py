@@ -288,12 +288,12 @@ class Curate(Section):
     fresh_hours: float = Field(48, gt=0, le=10_000_000)
     earlier_days: int = Field(60, ge=0, le=1000)  # in which an earlier story is looked for that one continues; 0: never
     precision: float = Field(0.9, ge=0.5, le=0.999)
-    scorer: Line = ""  # "semantic", "semantic-multilingual" (see `parse.meaning`), or "package.module:function"
+    scorer: Line = ""  # one of `parse.meaning.MODELS`, such as "semantic", or "package.module:function"
     summarizer: Line = ""  # "openai" (see `[summarizer]`), or "package.module:function"; "": none
 
     @property
     def semantic(self) -> bool:
-        return self.scorer in ("semantic", "semantic-multilingual")
+        return bool(self.scorer) and ":" not in self.scorer
 
     @property
     def settle(self) -> timedelta:
