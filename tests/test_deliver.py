@@ -615,11 +615,16 @@ def test_who_is_erased_leaves_no_former_name_behind(database, mailing, clock):
     owe(database, config, "ada@example.org")
     listed(database, config, "Ada Byron", clock())
     called(database, "Ada Lovelace", clock())
+    called(database, "Countess", clock())
+    owe(database, config, "ada@example.org")
+    called(database, "Lady Ada", clock())
     with database.write() as session:
-        assert session.exec(select(OutboxRow.named)).one() == ""
+        assert session.exec(select(OutboxRow.named).order_by(OutboxRow.id)).all() == ["", "Countess"]
+        ada = people.find(session, "ada@example.org")
+        assert subscribe.everything(session, ada)[0]["called_before"] == ["Countess"]
         people.erase(session, "ada@example.org", mark="mark", now=clock())
     with database.read() as session:
-        assert session.exec(select(OutboxRow.named)).one() is None
+        assert session.exec(select(OutboxRow.named)).all() == [None, None]
 
 
 def test_a_letter_that_was_given_back_before_it_went_out_has_no_date_yet(database, mailing, inbox, clock):

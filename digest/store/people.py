@@ -74,6 +74,12 @@ def _renamed(_mapper: Any, connection: sa.Connection, person: Subscriber) -> Non
     )
 
 
+def former_names(session: Session, person: Subscriber) -> list[str]:
+    """What a person was called before, as far as letters to them say it still."""
+    named = sa.select(col(OutboxRow.named)).where(col(OutboxRow.subscriber_id) == person.id, col(OutboxRow.named) > "")
+    return sorted(name for name in session.execute(named.distinct()).scalars() if name)
+
+
 def subscription(session: Session, person: Subscriber, paper: Newsletter) -> Subscription | None:
     """A person's subscription to a newsletter, ours alone until the transaction ends."""
     return session.exec(
