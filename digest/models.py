@@ -605,6 +605,8 @@ class OutboxRow(SQLModel, table=True):
     reply: str = ""  # its text, or why it was dropped
     in_doubt: bool = False  # an attempt ended without a reply: the server may have taken it
     relay: str = Field(default="", sa_column_kwargs={"server_default": ""})  # whose that reply is, by its name
+    # What its reader was called before, where that changed while it was on its way; None nearly always.
+    named: str | None = None
 
 
 class RefusalCount(SQLModel, table=True):

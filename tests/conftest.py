@@ -215,13 +215,16 @@ class KeptWorker(collect.workers.Worker):
     """One that has nothing more to do reads for the next test: to fork it costs more than what most give it to read."""
 
     idle: ClassVar[list[KeptWorker]] = []
+    _turn = threading.Lock()  # of the threads that start them
 
     @classmethod
     def another(cls, memory: int = 0) -> KeptWorker:
         kind = memory or collect.workers.MEMORY, collect.workers.serve
-        one = next((one for one in cls.idle if one._kind == kind and one._process.is_alive()), None) or cls(kind[0])
-        if one in cls.idle:
-            cls.idle.remove(one)
+        with cls._turn:
+            one = next((one for one in cls.idle if one._kind == kind and one._process.is_alive()), None)
+            if one is not None:
+                cls.idle.remove(one)
+        one = one or cls(kind[0])
         one.tasks = 0
         return one
 

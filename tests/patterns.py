@@ -46,7 +46,7 @@ def patterns(file: str) -> tuple[Found, ...]:
         return tuple(_of(path))
     found = []
     for number, (kind, pattern) in enumerate(_in_toml(tomllib.loads(path.read_text(encoding="utf-8")))):
-        how = {"front": "match", "line": "fullmatch"}.get(kind, "search")
+        how = {"front": "match", "line": "fullmatch", "first": "fullmatch"}.get(kind, "search")
         found.append(Found(f"{file}:{kind} {number}", pattern, 0, frozenset({how})))
     return tuple(found)
 

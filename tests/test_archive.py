@@ -279,6 +279,13 @@ def test_what_had_no_room_is_told_page_by_page_and_each_story_once(site, filled,
     assert [site.get(f"{path}?more={n}").status_code for n in ("4", "0", "x", "999999999")] == [404, 200, 200, 404]
 
 
+@pytest.mark.parametrize("place", ["/newsletters/daily/editions/1", "/editions/daily/1/{key}"])
+def test_a_mail_as_a_page_has_one_main_part_for_whoever_hears_it(site, filled, place):
+    page = site.get(place.format(key=key_of(filled, 1))).text
+    assert page.count("<main>") == page.count("</main>") == 1
+    assert "<table" in page.partition("<main>")[2].partition("</main>")[0]
+
+
 def test_a_page_that_was_made_is_made_again_only_when_something_in_it_changed(site, filled, monkeypatch):
     made = []
     make = frozen._made

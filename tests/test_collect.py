@@ -6,7 +6,9 @@ import asyncio
 import gzip
 import json
 import multiprocessing
+import os
 import shutil
+import signal
 import socket
 import ssl
 import threading
@@ -808,6 +810,32 @@ def test_a_feed_that_takes_too_long_to_read_costs_itself_only(database: Database
     report = run(database, settings(parse_seconds=1))
     assert [f.reason for f in report.failures] == ["takes longer than 1 seconds to read"]
     assert titles(database) == ["good"]
+
+
+def test_a_process_that_is_long_in_starting_keeps_no_server_from_being_heard(monkeypatch) -> None:
+    heard, start = threading.Event(), workers.Worker
+
+    def slow() -> workers.Worker:
+        assert heard.wait(5), "the loop waits for it"
+        return start()
+
+    async def scenario() -> parse.ParsedFeed:
+        with Parsers(workers=1, seconds=60) as parsers:
+            asyncio.get_running_loop().call_later(0, heard.set)
+            return await parsers.parse(rss("one"), url="https://x.example/", content_type="", now=MONDAY)
+
+    monkeypatch.setattr(workers, "Worker", slow)
+    assert len(asyncio.run(scenario()).entries) == 1
+
+
+def test_a_machine_that_lets_a_process_wait_costs_no_feed_anything() -> None:
+    process = workers.Worker()
+    task = worker.Task(rss("one"), "https://x.example/", "", MONDAY, 1.0)
+    assert len(process.ask(task, 60, 60).entries) == 1
+    os.kill(process._process.pid, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (process._process.pid, signal.SIGCONT)).start()
+    assert len(process.ask(task, 0.1, 0.1).entries) == 1, "it was stopped for longer, and worked for less"
+    process.kill()
 
 
 def test_a_worker_that_dies_costs_no_feed_anything() -> None:

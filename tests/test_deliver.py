@@ -3,10 +3,11 @@ from __future__ import annotations
 import random
 import re
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from digest.deliver.papers import Papers
 from digest.deliver.shares import ALL, Share
 from digest.errors import ConfigError
 from digest.models import Edition, EditionState, Notice, OutboxRow, OutboxState, Subscription, SubscriptionState
-from digest.store import Database, edition_states, letters, outbox, people, suppressions
+from digest.store import Database, edition_states, import_log, letters, outbox, people, suppressions
 from digest.store.outbox import Outcome
 from digest.subscribe import Evidence
 
@@ -649,6 +650,66 @@ def test_every_copy_of_a_letter_has_the_same_bytes_however_late_it_comes(databas
         assert send(database, config, clock).sent == 1
     assert len({message.content for message in inbox.messages}) == 1 < len(inbox.messages)
     assert {at for _who, _id, at in dates(inbox)} == {first}
+
+
+def listed(database: Database, config: Config, name: str, at: datetime) -> int:
+    """A list that calls a reader so; the import's number."""
+    secret = config.secret_key.get_secret_value()
+    terms = subscribe.Terms("list", at, (), secret=secret, vouched_by="test", update=["name"])
+    lines = f"email,name\nada@example.org,{name}".encode()
+    return subscribe.import_csv(database, BytesIO(lines), terms, newsletter="daily").number
+
+
+def called(database: Database, name: str, at: datetime) -> None:
+    said = Evidence("test", at)
+    with database.write() as session:
+        subscribe.change(session, "ada@example.org", newsletter="daily", evidence=said, known_topics=(), name=name)
+
+
+@pytest.mark.parametrize("door", ["command", "list", "taken back", "first name"])
+def test_a_letter_goes_to_its_reader_by_the_name_of_its_first_attempt(database, mailing, inbox, clock, door):
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    before = "" if door == "first name" else "Ada Byron"
+    number = listed(database, config, before, clock()) if before else 0
+    owe(database, config, "ada@example.org")
+    inbox.drop_after_data.add("ada@example.org")
+    assert send(database, config, clock).in_doubt == 2
+    inbox.drop_after_data.clear()
+    clock.pass_(hours=2)
+    if door == "command":
+        called(database, "Ada Lovelace", clock())
+    elif door == "list":
+        listed(database, config, "Ada Lovelace", clock())
+    elif door == "taken back":
+        import_log.undo(database, number, evidence=Evidence("test", clock()))
+    else:
+        with database.write() as session:
+            people.keep(session, "ada@example.org", name="Ada Lovelace", tags=(), now=clock())
+    assert send(database, config, clock).sent == 2
+    attempts = Counter(message.content for message in inbox.messages)
+    assert sorted(attempts.values()) == [2, 2], "two letters, each twice the same"
+    owe(database, config, "ada@example.org")
+    assert send(database, config, clock).sent == 1
+    after = {"taken back": "ada@example.org"}.get(door, "Ada Lovelace <ada@example.org>")
+    assert f"\nTo: {after}\r".encode() in inbox.messages[-1].content, "the next edition knows the new one"
+
+
+def test_who_is_erased_leaves_no_former_name_behind(database, mailing, clock):
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    listed(database, config, "Ada Byron", clock())
+    called(database, "Ada Lovelace", clock())
+    called(database, "Countess", clock())
+    owe(database, config, "ada@example.org")
+    called(database, "Lady Ada", clock())
+    with database.write() as session:
+        assert session.exec(select(OutboxRow.named).order_by(OutboxRow.id)).all() == ["", "Countess"]
+        ada = people.find(session, "ada@example.org")
+        assert subscribe.everything(session, ada)[0]["called_before"] == ["Countess"]
+        people.erase(session, "ada@example.org", mark="mark", now=clock())
+    with database.read() as session:
+        assert session.exec(select(OutboxRow.named)).all() == [None, None]
 
 
 def test_a_letter_that_was_given_back_before_it_went_out_has_no_date_yet(database, mailing, inbox, clock):

@@ -744,6 +744,12 @@ def test_each_relay_is_tried_as_a_letter_would_and_one_letter_is_sent(installati
     assert installation.run("relay", "test", "--relay", "nowhere:25").returncode == 66
 
 
+def test_a_letter_that_nobody_took_is_not_called_sent(installation):
+    installation.change(f'url = "{installation.mail.url}"', "")
+    done = installation.run("relay", "test", "--send", "you@there.example")
+    assert "not sent to you@there.example" in done.stderr and "\nsent" not in done.stderr, done
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -55,6 +55,7 @@ def broken(tmp_path) -> dict[str, tuple[dict[str, str], str]]:
         "no token_command": ({"smtp": url + 'token_command = "nowhere --now"'}, "there is no program nowhere"),
         "a token_command that cannot be run": ({"smtp": url + f'token_command = "{tmp_path}/text"'}, "cannot be run"),
         "no scorer": ({"curate": 'scorer = "nowhere.to:train"'}, "cannot be loaded"),
+        "no such model": ({"curate": 'scorer = "semantik"'}, "write semantic or semantic-multilingual, or"),
         "a scorer that is none": ({"curate": 'scorer = "os:nowhere"'}, "cannot be loaded"),
         "a scorer that is no function": ({"curate": 'scorer = "os:sep"'}, "is no function"),
         "a scorer with a mistake": ({"curate": 'scorer = "wrong_scorer:train"'}, "division by zero"),
@@ -68,7 +69,8 @@ def broken(tmp_path) -> dict[str, tuple[dict[str, str], str]]:
 NAMES = [
     "no ca_file", "ca_file is text", "ca_file is binary", "ca_file is empty", "ca_file is a folder",
     "ca_file is endless", "no key", "key is text", "key is a folder", "no token_command",
-    "a token_command that cannot be run", "no scorer", "a scorer that is none", "a scorer that is no function",
+    "a token_command that cannot be run", "no scorer", "no such model", "a scorer that is none",
+    "a scorer that is no function",
     "a scorer with a mistake", "no templates", "templates is a file", "a wrong subject", "an endless subject",
 ]  # fmt: skip
 

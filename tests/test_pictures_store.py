@@ -9,6 +9,7 @@ from conftest import MONDAY
 from sqlmodel import select
 from test_clock import fill
 
+from digest.config import Smtp
 from digest.models import Entry, Story
 from digest.store import Database, pictures, stories
 from digest.store.picture_tables import EntryPicture, PictureFile
@@ -72,3 +73,8 @@ def test_a_picture_is_claimed_kept_found_again_and_forgotten(database: Database,
     with database.write() as session:
         pictures.prune(session, now=MONDAY + timedelta(days=90), days=7, most=10**9, limit=9)
         assert session.exec(select(EntryPicture)).all() == []
+
+
+def test_a_copy_stays_for_longer_than_a_letter_that_brings_it_along_may_be_tried() -> None:
+    longest = next(bound.le for bound in Smtp.model_fields["lifetime_hours"].metadata if hasattr(bound, "le"))
+    assert timedelta(hours=longest) < pictures.KEPT

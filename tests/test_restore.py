@@ -369,7 +369,8 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "DROP TABLE worker; DROP TABLE relay_state; DROP TABLE relay_seat; DROP TABLE domain_state;"
             "ALTER TABLE full_text DROP COLUMN image_url; ALTER TABLE variant DROP COLUMN attached;"
             "ALTER TABLE variant DROP COLUMN moved;"
-            "DROP INDEX ix_edition_laying_out; ALTER TABLE edition DROP COLUMN laying_out"
+            "DROP INDEX ix_edition_laying_out; ALTER TABLE edition DROP COLUMN laying_out;"
+            "ALTER TABLE outbox DROP COLUMN named"
         )
     connection.close()
     house.day("marimba")

@@ -52,15 +52,14 @@ def test(
     else:
         print_rows(("name", "level", "seen"), [(one.name, one.level.value, one.seen) for one in found])
     if send is not None:
-        said = _sent(options, send, relay, newsletter)
-        options.say(f"sent: {said}")
-        options.say("save it where it arrives, and: digest doctor --mail FILE")
+        for line in _sent(options, send, relay, newsletter):
+            options.say(line)
     if any(one.level == "fail" for one in found):
         raise typer.Exit(Exit.UNAVAILABLE)
 
 
-def _sent(options: Options, address: str, relay: str, newsletter: str | None) -> str:
-    """What the server said of a letter of made-up stories."""
+def _sent(options: Options, address: str, relay: str, newsletter: str | None) -> tuple[str, ...]:
+    """What the server said of a letter of made-up stories, and what to do with it."""
     from digest import deliver, edition, subscribe
     from digest.letter import Sender
 
@@ -70,4 +69,7 @@ def _sent(options: Options, address: str, relay: str, newsletter: str | None) ->
     rendered = edition.sample(name, config, now=moment)
     sender = Sender(settings.sender, moment, settings.reply_to or "", name, title=settings.title)
     letter = deliver.for_one(config, rendered, sender=sender, to=to, number=int(moment.timestamp()))
-    return handed_over(config, name, letter, relay=relay)
+    said = handed_over(config, name, letter, relay=relay)
+    if not config.imprint(name).smtp.servers:
+        return (f"not sent to {to}: {said}",)
+    return f"sent: {said}", "save it where it arrives, and: digest doctor --mail FILE"

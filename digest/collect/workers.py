@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,8 +25,10 @@ from digest.values import Mailed
 MEMORY = 170_000_000  # bytes a worker may hold
 TASKS = 500  # after which a worker is replaced, so that what feedparser leaks does not add up
 START_SECONDS = 60
-# Of the seconds that a document may take: what one entry may, by its process's own clock of work; what one may when it
-# is read apart, by ours; and how often a document may take them all when it is read entry by entry.
+# All seconds are of the processor, so that a busy machine harms no feed; by the clock so many times as long is waited.
+PATIENCE = 6
+# Of the seconds that a document may take: what one entry may; what one may when it is read apart; and how often a
+# document may take them all when it is read entry by entry.
 ENTRY_SHARE, PIECE_SHARE, MOST_TIMES = 0.25, 0.5, 3
 Heard = Result | Exception
 SETBACKS = 4  # entries that bring a process down, before the whole feed is given up
@@ -50,6 +53,8 @@ class Parsers:
         for one in self._all:
             one.kill()
         self._threads.shutdown()
+        for one in self._all:  # also those that were being started
+            one.kill()
 
     async def parse(
         self, body: bytes, *, url: str, content_type: str, now: datetime, recipe: Recipe | None = None
@@ -144,9 +149,8 @@ class Parsers:
 
     async def _heard(self, task: Work, seconds: float) -> tuple[Heard, int | None]:
         """What a process answers, and the entry it was at. Raises _Setback where the document was too much for it."""
-        one = self._idle.pop() if self._idle else Worker()
-        self._all.add(one)
         loop = asyncio.get_running_loop()
+        one = self._idle.pop() if self._idle else await loop.run_in_executor(self._threads, self._another)
         try:
             answer = await loop.run_in_executor(self._threads, one.ask, task, seconds, MOST_TIMES * self._seconds)
         except TimeoutError:
@@ -163,6 +167,12 @@ class Parsers:
         else:
             self._idle.append(one)
         return answer, one.at
+
+    def _another(self) -> Worker:
+        """Started by a thread: the loop would hear no server meanwhile, whose time goes on."""
+        one = Worker()
+        self._all.add(one)
+        return one
 
     def _drop(self, one: Worker) -> int | None:
         self._all.discard(one)
@@ -197,7 +207,7 @@ class Worker:
         self.at: int | None = None  # the entry that it is reading, where it says so
 
     def ask(self, task: Work, seconds: float, in_all: float) -> Heard:
-        """Blocks until the answer, `seconds` for each thing that is heard and as many as `in_all`.
+        """Blocks until the answer; the process may work for `seconds` until each thing that is heard, and for `in_all`.
 
         Raises TimeoutError, and EOFError or OSError when the process is gone.
         """
@@ -208,15 +218,25 @@ class Worker:
             self._pipe.recv()
             self._ready = True
         self.tasks += 1
-        self._pipe.send(task)
-        end = time.monotonic() + in_all
+        self._pipe.send((seconds, in_all, task))
+        end = time.monotonic() + PATIENCE * in_all
         while True:
-            if not self._pipe.poll(max(0.0, min(seconds, end - time.monotonic()))):
+            if not self._pipe.poll(max(0.0, min(PATIENCE * seconds, end - time.monotonic()))):
                 raise TimeoutError
-            heard: Heard | int = self._pipe.recv()
+            heard = self._hear()
             if not isinstance(heard, int):
                 return heard
             self.at = heard
+
+    def _hear(self) -> Heard | int:
+        try:
+            heard: Heard | int = self._pipe.recv()
+        except EOFError:
+            self._process.join(1)
+            if self._process.exitcode == -signal.SIGPROF:
+                raise TimeoutError from None
+            raise
+        return heard
 
     def hang_up(self) -> None:
         """Tell the process that nothing more comes; an idle one then ends by itself."""

@@ -27,11 +27,11 @@ from digest.config.hosts import as_read as as_read
 from digest.config.settings import Collect as Collect
 from digest.config.settings import Curate as Curate
 from digest.config.settings import Newsletter as Newsletter
-from digest.config.settings import Relay as Relay
 from digest.config.settings import Rule as Rule
 from digest.config.settings import Section as Section
-from digest.config.settings import Smtp as Smtp
 from digest.config.settings import Topic as Topic
+from digest.config.smtp import Relay as Relay
+from digest.config.smtp import Smtp as Smtp
 from digest.config.value_types import OTHER as OTHER
 from digest.config.value_types import TOPICS as TOPICS
 from digest.config.value_types import Network as Network

@@ -16,9 +16,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from digest.config.alerts import Alerts
 from digest.config.hosts import reachable
 from digest.config.keep import Keep
+from digest.config.mail import Mail
 from digest.config.pictures import Pictures
 from digest.config.section import unsaid
-from digest.config.settings import Collect, Curate, Doctor, Log, Mail, Newsletter, Smtp, Web
+from digest.config.settings import Collect, Curate, Doctor, Log, Newsletter, Web
+from digest.config.smtp import Smtp
 from digest.config.summarizer import Summarizer
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
 from digest.errors import ConfigError, NotFound, UserError

@@ -18,6 +18,7 @@ from digest.config import settings
 from digest.config.config import Config, Misplaced
 from digest.config.folder import Sheet, line_of, sheets
 from digest.config.settings import Section
+from digest.config.smtp import Dkim, OwnSmtp, Relay, Smtp
 from digest.errors import ConfigError, NotFound
 
 FILE = "digest.toml"
@@ -182,7 +183,7 @@ def from_values(
 
     shared = placed(config.templates) if config.templates else None
 
-    def sending(smtp: settings.Smtp) -> dict[str, Any]:
+    def sending(smtp: Smtp) -> dict[str, Any]:
         dkim = tuple(d.model_copy(update={"key_file": placed(d.key_file)}) for d in smtp.dkim)
         return {"dkim": dkim, "ca_file": placed(smtp.ca_file) if smtp.ca_file else None}
 
@@ -289,15 +290,15 @@ def _undecoded(error: SettingsError) -> str:
 
 _PLACES: dict[type[BaseModel], str] = {
     Config: "at the top of the file, before the first [section]",
-    settings.Smtp: "in [smtp]",
-    settings.Relay: "in [[smtp.relays]]",
-    settings.Dkim: "in [[smtp.dkim]]",
+    Smtp: "in [smtp]",
+    Relay: "in [[smtp.relays]]",
+    Dkim: "in [[smtp.dkim]]",
     settings.Collect: "in [collect]",
     settings.FeedHost: 'in [collect.hosts."HOST"]',
     settings.Curate: "in [curate]",
     settings.Web: "in [web]",
     settings.Newsletter: "in [newsletters.NAME]",
-    settings.OwnSmtp: "in [newsletters.NAME.smtp]",
+    OwnSmtp: "in [newsletters.NAME.smtp]",
     settings.Topic: "in [newsletters.NAME.topics.SLUG]",
     settings.Rule: "in [[newsletters.NAME.rules]]",
 }
@@ -312,7 +313,7 @@ def _near(where: list[str]) -> str:
         for name, field in model.model_fields.items():
             places.setdefault(field.alias or name, []).append(place)
     if where[-1] in places:
-        places[where[-1]] = [place for place in places[where[-1]] if place != _PLACES[settings.OwnSmtp]]
+        places[where[-1]] = [place for place in places[where[-1]] if place != _PLACES[OwnSmtp]]
         return f"; it stands {' or '.join(places[where[-1]])}"
     close = difflib.get_close_matches(where[-1], sorted(places), 1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -169,7 +169,7 @@ def scorer(name: str) -> topics.Trainer:
     except Exception as error:  # it is the operator's code: whatever is wrong with it, they read of it here
         raise ConfigError(
             f"curate.scorer {name!r} cannot be loaded: {error}",
-            hint="write \"semantic\", or 'package.module:function' of a package installed beside digest",
+            hint=f"write {' or '.join(meaning.MODELS)}, or 'package.module:function' of a package that is installed",
         ) from None
     return cast(topics.Trainer, found)
 

@@ -125,7 +125,7 @@ def _long(stored: list[Any]) -> tuple[Line, ...]:
 
 @cache
 def boilerplate(where: str) -> tuple[re.Pattern[str], ...]:
-    """The patterns of `boilerplate.toml` that are looked for at the "front" or as a whole "line"."""
+    """The patterns of `boilerplate.toml` that are looked for at the "front", or as a whole "line", or "first" one."""
     return tuple(re.compile(kind["pattern"]) for kind in _kinds()[where])
 
 
@@ -204,7 +204,15 @@ def lines_of(markup: str) -> tuple[Line, ...]:
     # Most texts have none of the hints: they are looked for in the whole, and then by line.
     small = "\n".join(found).lower()
     likely = [one for one in _inline() if _has(small, one[0])] if _has(small, _hints(small.isascii())) else []
-    return tuple(Line(line, _kept(line, likely)) for line in found)
+    told: list[Line] = []
+    begun = False
+    for line in found:
+        kept = _kept(line, likely)
+        if not begun and any(one.fullmatch(kept) for one in boilerplate("first")):
+            kept = ""
+        begun = begun or kept != ""
+        told.append(Line(line, kept))
+    return tuple(told)
 
 
 def _has(small: str, hints: Iterable[str]) -> bool:

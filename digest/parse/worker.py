@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +57,9 @@ def serve(connection: Connection, memory_bytes: int) -> None:
 
     The end is a hang-up.
 
-    `None` comes first, when all is loaded. Ctrl-C is for the parent to hear; memory has an end.
+    `None` comes first, when all is loaded. Ctrl-C is for the parent to hear; memory has an end, and so has work: with a
+    task come the seconds of the processor until each thing that is said, and until the answer. The end of them is
+    SIGPROF, which no code of ours has to be awake for.
     """
     from digest.parse import sax
 
@@ -73,13 +76,37 @@ def serve(connection: Connection, memory_bytes: int) -> None:
         connection.send(None)
         while True:
             try:
-                task: Work = connection.recv()
-                connection.send(_answer(task, connection))
+                task: Work
+                seconds, in_all, task = connection.recv()
+                with _working(connection, seconds, in_all) as say:
+                    answer = _answer(task, say)
+                connection.send(answer)
             except MemoryError:
                 connection.send(MemoryError())
 
 
-def _answer(task: Work, connection: Connection) -> Result | Exception:
+@contextmanager
+def _working(connection: Connection, seconds: float, in_all: float) -> Iterator[Callable[[int], None]]:
+    """What says where the work is; the process ends once it has worked for `seconds` since, or for `in_all`."""
+    end = time.process_time() + in_all
+
+    def bound() -> None:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, max(0.001, min(seconds, end - time.process_time())))
+
+    def say(at: int) -> None:
+        connection.send(at)
+        bound()
+
+    bound()
+    try:
+        yield say
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _answer(task: Work, at: Callable[[int], None]) -> Result | Exception:
     try:
         if isinstance(task, Raw):
             return read_picture(task)
@@ -89,7 +116,7 @@ def _answer(task: Work, connection: Connection) -> Result | Exception:
             return read_mail(task)
         if isinstance(task, Page):
             return read_page(task)
-        return _feed(task, connection) if task.as_list is None else lists.read(task.body, task.as_list)
+        return _feed(task, at) if task.as_list is None else lists.read(task.body, task.as_list)
     except (NotAFeed, NotTaken) as error:
         return error
     except BadInput as error:
@@ -102,10 +129,8 @@ def _answer(task: Work, connection: Connection) -> Result | Exception:
         return RuntimeError(f"{type(error).__name__}: {error}"[:500])
 
 
-def _feed(task: Task, connection: Connection) -> ParsedFeed:
-    watch = Watch(
-        lambda: _within(task.entry_seconds), apart=task.apart is not None, at=connection.send, known=task.apart or {}
-    )
+def _feed(task: Task, at: Callable[[int], None]) -> ParsedFeed:
+    watch = Watch(lambda: _within(task.entry_seconds), apart=task.apart is not None, at=at, known=task.apart or {})
     return feed(task.body, url=task.url, content_type=task.content_type, now=task.now, watch=watch, recipe=task.recipe)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 # would take longer than all the rest of recording. `?` becomes the driver's mark.
 READ = """
     SELECT o.id, o.edition_id, o.variant_id, o.notice_id, o.subscription_id,
-        coalesce(n.email, p.email), coalesce(n.name, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
+        coalesce(n.email, p.email), coalesce(n.name, o.named, p.name), o.attempts, o.tried_at, o.in_doubt, o.created_at,
         coalesce(e.newsletter_id, o.newsletter_id), o.dated_at, s.state, coalesce(x.reason, d.reason), o.state
     FROM outbox AS o
         LEFT JOIN edition AS e ON e.id = o.edition_id

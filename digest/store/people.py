@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from digest.models import (
@@ -53,6 +54,30 @@ def keep(session: Session, email: str, *, name: str, tags: Sequence[str], now: d
     if name and not person.name:
         person.name = name
     return person
+
+
+@event.listens_for(Subscriber, "before_update")
+def _renamed(_mapper: Any, connection: sa.Connection, person: Subscriber) -> None:
+    """Whoever is called otherwise from now on, letters that are on their way to them say what they said.
+
+    One may have been seen by a server, and comes with the same Message-ID and bytes at each attempt. That it was seen
+    is not asked: it may be in hand at this moment, and those to come are the next edition's.
+    """
+    if not sa.inspect(person).attrs.name.history.has_changes():
+        return
+    before = sa.select(col(Subscriber.name)).where(col(Subscriber.id) == person.id).scalar_subquery()
+    connection.execute(
+        sa.update(OutboxRow)
+        .where(col(OutboxRow.subscriber_id) == person.id, col(OutboxRow.state) != OutboxState.SENT)
+        .where(col(OutboxRow.named).is_(None))
+        .values(named=before)
+    )
+
+
+def former_names(session: Session, person: Subscriber) -> list[str]:
+    """What a person was called before, as far as letters to them say it still."""
+    named = sa.select(col(OutboxRow.named)).where(col(OutboxRow.subscriber_id) == person.id, col(OutboxRow.named) > "")
+    return sorted(name for name in session.execute(named.distinct()).scalars() if name)
 
 
 def subscription(session: Session, person: Subscriber, paper: Newsletter) -> Subscription | None:
@@ -143,8 +168,8 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         waiting = col(OutboxRow.state).in_((OutboxState.OWED, OutboxState.CLAIMED, OutboxState.HELD))
         drop = {"state": OutboxState.DROPPED, "reply": "erased", "settled_at": now}
         dropped = connection.execute(sa.update(OutboxRow).where(theirs, waiting).values(drop)).rowcount
-        said = col(OutboxRow.state) != OutboxState.DROPPED
-        connection.execute(sa.update(OutboxRow).where(theirs, said).values(reply=""))
+        said = sa.case((col(OutboxRow.state) == OutboxState.DROPPED, col(OutboxRow.reply)), else_="")
+        connection.execute(sa.update(OutboxRow).where(theirs).values(reply=said, named=None))
         letters = session.exec(select(sa.func.count()).select_from(OutboxRow).where(theirs)).one()
         # Whoever was told of them is told that they are gone (GDPR, article 19): their address is kept until then.
         for one, _newsletter in ours:

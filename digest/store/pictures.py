@@ -26,7 +26,8 @@ _DIFFERENT = 6  # bits of a print
 REPEATED = 3  # entries of a feed with the same picture: it is the site's
 FRESH = timedelta(days=7)  # for so long an address is not asked again for another entry
 FORGOTTEN = timedelta(days=60)  # after which what was found of an entry goes
-KEPT = timedelta(days=7)  # that a copy stays, however little room there is: letters may still be on their way
+# That a copy stays, however little room there is: letters that bring it along are tried for ten days at most.
+KEPT = timedelta(days=14)
 THUMB_SHOWN, HERO_SHOWN = 96, 520  # pixels wide
 _NO_SYNC = {"synchronize_session": False}
 

@@ -383,6 +383,8 @@ def everything(session: Session, person: Subscriber) -> tuple[dict[str, Any], di
         "since": person.created_at,
         "suppressed": _why(stop) if stop else "",
     }
+    if before := people.former_names(session, person):
+        facts["called_before"] = before
     lists = {
         "subscriptions": [asdict(s) for s in history.standings(session, person)],
         "history": [asdict(m) for m in history.moments(session, person)],

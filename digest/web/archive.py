@@ -28,7 +28,7 @@ from digest.store import archive
 from digest.values import Story
 from digest.web import cards
 from digest.web.earlier import with_earlier
-from digest.web.frozen import in_browser, page_of
+from digest.web.frozen import in_browser, in_main, page_of
 from digest.web.public import public
 from digest.web.site import NUMBER, Site, site_of, visited
 from digest.web.told import Told
@@ -164,8 +164,7 @@ def edition(request: Request) -> Response:
         shown(site, f"around/{name}.html", one.said, path, **around).decode() for name in ("head", "top", "bottom")
     )
     html = in_browser(site, one.name, number, frozen, page=page)
-    html = html.replace("</head>", head + "</head>", 1).replace("</body>", f"</main>{bottom}</body>", 1)
-    html = re.sub(r"<body\b[^>]*>", lambda tag: f"{tag[0]}{top}<main>", html, count=1)
+    html = in_main(html.replace("</head>", head + "</head>", 1), top=top, bottom=bottom)
     return public(request, html.encode())
 
 

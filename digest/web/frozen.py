@@ -45,7 +45,14 @@ def keyed(request: Request) -> Response:
     if found is None or page > max(1, found.pages):
         return site.unknown(request)
     headers = PRIVATE | {"X-Robots-Tag": "noindex"}
-    return HTMLResponse(in_browser(site, asked["newsletter"], asked["number"], found, page=page), headers=headers)
+    html = in_browser(site, asked["newsletter"], asked["number"], found, page=page)
+    return HTMLResponse(in_main(html), headers=headers)
+
+
+def in_main(html: str, *, top: str = "", bottom: str = "") -> str:
+    """A mail as the main part of a page, by which screen readers find it, between what stands around it there."""
+    html = html.replace("</body>", f"</main>{bottom}</body>", 1)
+    return re.sub(r"<body\b[^>]*>", lambda tag: f"{tag[0]}{top}<main>", html, count=1)
 
 
 def page_of(request: Request) -> int:

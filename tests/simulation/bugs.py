@@ -60,15 +60,15 @@ BUGS = (
     Bug(
         "a bad day of the relay is believed",
         "deliver/judge.py",
-        "        if found is None:\n            return Ruling(Blame.GONE, suppress=True)\n        self._quarantined",
-        "        if True:\n            return Ruling(Blame.GONE, suppress=True)\n        self._quarantined",
+        "return max(UNHEARD_OF, WORSE",
+        "return max(1.0, UNHEARD_OF, WORSE",
         ("odd-replies",),
     ),
     Bug(
         "a full mailbox is one that does not exist",
         "deliver/replies.py",
-        '_GONE = {"1.1", "1.2",',
-        '_GONE = {"2.2", "1.1", "1.2",',
+        'by_subject = {"2": Blame.MAILBOX,',
+        'by_subject = {"2": Blame.GONE,',
         ("odd-replies", "mixed"),
     ),
     Bug(
@@ -112,6 +112,13 @@ BUGS = (
         "coalesce(dated_at, ?)",
         "coalesce(?, dated_at)",
         ("clocks", "kills", "relays"),
+    ),
+    Bug(
+        "a letter goes by the name that its reader has now",
+        "store/outbox.py",
+        "coalesce(n.name, o.named, p.name)",
+        "coalesce(n.name, p.name)",
+        ("odd-replies",),
     ),
     Bug(  # fault 6
         "a deadline is judged before what came is read",

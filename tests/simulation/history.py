@@ -272,6 +272,7 @@ class Player:
             "suppress": lambda: stage.suppress(deed.who),
             "block": lambda: stage.block(deed.who),
             "move": lambda: stage.move(deed.who),
+            "rename": lambda: stage.rename(deed.who),
             "erase": lambda: stage.erase(deed.who),
             "pause": lambda: stage.pause(deed.number),
             "resume": lambda: stage.resume(deed.number),

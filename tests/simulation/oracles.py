@@ -246,7 +246,7 @@ def _replies(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]],
     said: dict[str, list[Seen]] = defaultdict(list)
     for seen in _seen(player):
         said[seen.recipient].append(seen)
-    by_hand = {deed.who for deed in plan.deeds}
+    by_hand = {deed.who for deed in plan.deeds if deed.what != "rename"}
     suppressed = {email for email in stage.suppressed() if email not in by_hand}
     wrong += [
         f"P5 {email} is suppressed, and no server said that there is no such mailbox"
@@ -283,10 +283,14 @@ def _replies(player: Player, rows: dict[Key, Any], taken: dict[Key, list[Seen]],
 def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> None:
     """A letter that was put off is not tried again at once."""
     letters = Counter(key[2] for key, _ in player.stage.letters().values())
+    # What a server says next, once it speaks of another step than we do, is not believed.
+    astray = {id(seen.session) for seen in _seen(player) if seen.step == "BODY" and seen.code == 503}
     for email, all_seen in said.items():
         if letters[email] != 1:
             continue
         for one, two in pairwise(all_seen):
+            if id(one.session) in astray:
+                continue
             if one.step == two.step == "RCPT" and one.code in (450, 451, 452) and one.heard_at is not None:
                 runs = player.stage.run_of(one.process), player.stage.run_of(two.process)
                 calm = not any(run is None or run.process.dead or run.frozen or run.process.error for run in runs)

@@ -135,7 +135,9 @@ class Trigger:
 class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
-    what: str  # unsubscribe, lean, suppress, block (a domain), move, erase, pause, resume, cancel, publish, copy
+    what: (
+        str  # unsubscribe, lean, suppress, block (a domain), move, rename, erase, pause, resume, cancel, publish, copy
+    )
     who: str = ""
     paper: str = ""
     number: int = 0
@@ -341,6 +343,8 @@ def _odd_replies(plan: Plan, rng: random.Random) -> None:
     while len(plan.starts) < 5 and len({one.rpartition("@")[2] for one in odd}) > 1:
         plan.starts.append(Start(gap=300.0))
     plan.bound = len(plan.starts)
+    if rng.random() < 0.4:
+        plan.deeds.append(Deed("rename", rng.choice(odd), after_rcpt=rng.randint(1, 20)))
 
 
 def _mass(plan: Plan, rng: random.Random) -> None:

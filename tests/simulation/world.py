@@ -586,6 +586,16 @@ class Stage:
         said = Evidence("command line", self.wall())
         self.as_operator(lambda s: moves.move(s, email, MOVED + email, secret=SECRET, evidence=said))
 
+    def rename(self, email: str) -> None:
+        self.say(f"{email} is called otherwise from now on")
+
+        def work(session: Any) -> None:
+            person = people.find(session, email)
+            if person is not None:
+                person.name = f"{person.name} Newname".strip()
+
+        self.as_operator(work)
+
     def erase(self, email: str) -> None:
         self.say(f"{email} is erased")
         self.as_operator(lambda s: subscribe.erase(s, email, secret=SECRET, now=self.wall()))
