@@ -87,10 +87,10 @@ def _bytes(folder: Path) -> int:
 def measure(folder: Path, size: aged.Size, *, times: int) -> dict[str, Any]:
     """All commands at this age, each so many times."""
     costs = {"first run of a day": ask(folder, "run", times=1)}
-    ask(folder, "history", times=1)  # what is imported once is nobody's
-    costs |= {command: ask(folder, command, times=times) for command in COMMANDS}
     _bring(folder, size, day=10_000)
     ask(folder, "run", times=1)  # it decides about that day's entries, as each run does, and so learns of them
+    ask(folder, "history", times=1)  # what is imported once is nobody's
+    costs |= {command: ask(folder, command, times=times) for command in COMMANDS}
     _bring(folder, size, day=10_001)
     costs |= {command: ask(folder, command, times=times) for command in AHEAD}
     return {"bytes": _bytes(folder), "commands": costs}

@@ -17,7 +17,7 @@ from digest.curate import central, excerpts, feed_rules, flood, leading, rank, r
 from digest.curate import stories as same_story
 from digest.edition import cited, formerly, sent
 from digest.edition.full_text import Texts
-from digest.edition.judge import JUDGED, Gists, Judge, Meanings, subject
+from digest.edition.judge import JUDGED, Gists, Judge, Meanings, relearn, subject
 from digest.edition.report import Admitted
 from digest.edition.tellings import Again, Read, family, representative, story_of, told_again, told_of
 from digest.models import Decision
@@ -40,7 +40,7 @@ class Proposal:
     """What is to be decided about the entries that wait: all that needs their texts, worked out in no transaction.
 
     `after` is the newsletter's `seq` that it was worked out for; `gists` are those made on the way and `learnt` is what
-    labels taught, both to be stored.
+    labels taught, both to be stored. `stale`: what labels taught before is to be learnt anew afterwards.
     """
 
     after: int
@@ -51,6 +51,7 @@ class Proposal:
     linked: Mapping[int, frozenset[str]]  # known stories to which sites link now
     gists: Mapping[int, bytes]
     learnt: bytes
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,12 @@ def take_in(
                 learned.keep(session, newsletters.find(session, name), proposal.learnt)
         try:
             with database.write() as session:
-                return admit(session, name, settings, curate_settings, now=now, proposal=proposal)
+                admitted = admit(session, name, settings, curate_settings, now=now, proposal=proposal)
         except Moved:
             continue
+        if proposal.stale and database.rehearsing is None:
+            relearn(database, name, settings, curate_settings, meanings)
+        return admitted
     return Admitted()  # somebody else decides about them, again and again
 
 
@@ -226,7 +230,9 @@ def propose(
     _relate(new, grouping, told)
     ids = tuple(entry.id for entry in waiting)
     known = {story[1]: frozenset(sites) for story, sites in linked.items() if story[0] == "told"}
-    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, judge.learnt)
+    return Proposal(
+        newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, judge.learnt, judge.stale
+    )
 
 
 class _Minutes:
