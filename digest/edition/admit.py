@@ -208,7 +208,8 @@ def propose(
         since=now - 2 * same_story.WINDOW,
         links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
     )
-    grouping, groups = _group(reads, told, feeds)
+    links_of = {t.entry_id: _links(t) for t in told}
+    grouping, groups = _group(reads, told, links_of, feeds)
     if former:
         there = stories.by_seq(session, newsletter_id, former.values())
         groups = [_Group(*group) for group in formerly.apart(groups, former, there)]
@@ -216,7 +217,7 @@ def propose(
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
     again, new = [], []
-    linked = _linked(session, groups, told, feeds)
+    linked = _linked(session, groups, told, links_of, feeds)
     for at, group in enumerate(groups):
         best = min(group.reads, key=representative)
         joined = tuple((read, why.get(read.entry.id, "same link")) for read in group.reads)
@@ -384,8 +385,17 @@ def _lately(session: Session, arrived: Mapping[int, Mapping[int, entries.Waiting
     return found
 
 
+def _links(told: stories.Told) -> tuple[str, ...]:
+    """Where it led. An address that is its own key is not made one again: thousands are told within the window."""
+    url = told.link if told.url == told.link else urls.normalise(told.url)
+    return tuple(dict.fromkeys(filter(None, (told.link, url, told.page_link))))
+
+
 def _group(
-    reads: Sequence[Read], told: Sequence[stories.Told], feeds: Mapping[int, entries.Reading]
+    reads: Sequence[Read],
+    told: Sequence[stories.Told],
+    links_of: Mapping[int, tuple[str, ...]],
+    feeds: Mapping[int, entries.Reading],
 ) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
     links_tell = {
@@ -395,7 +405,7 @@ def _group(
         same_story.Telling(
             ("told", t.story_id, t.entry_id),
             t.title,
-            tuple(dict.fromkeys(filter(None, (t.link, urls.normalise(t.url), t.page_link)))),
+            links_of[t.entry_id],
             t.feed_id,
             flood.shown_date(t.published_at, seen_at=t.seen_at),
             links_tell.get(t.feed_id, True),
@@ -433,16 +443,16 @@ def _linked(
     session: Session,
     groups: Sequence[_Group],
     told: Sequence[stories.Told],
+    links_of: Mapping[int, tuple[str, ...]],
     feeds: Mapping[int, entries.Reading],
 ) -> dict[tuple[str, int], set[str]]:
     """Sites that link to a story from a text on something else, by ("new", place among the groups) or ("told", id)."""
     known: dict[tuple[str, int], cited.Told] = {}
     for t in told:
-        links = {t.link, urls.normalise(t.url), t.page_link} - {""}
         home = feeds.get(t.feed_id)
         families = {family(home)} if home else set()
         before = known.get(("told", t.story_id), cited.Told((), ()))
-        known["told", t.story_id] = cited.Told({*before.links, *links}, {*before.families, *families})
+        known["told", t.story_id] = cited.Told({*before.links, *links_of[t.entry_id]}, {*before.families, *families})
     whose: dict[int, tuple[tuple[str, int], str]] = {}
     for at, group in enumerate(groups):
         story = ("new", at) if group.known is None else ("told", group.known)
