@@ -184,8 +184,9 @@ class Year(World):
             reader.editions.add(number)
             self.count["letters owed"] += 1
             words = f"edition {number}{' as a welcome' if welcome else ''}"
-            if not tales:
-                self.blame("wrong_hour", f"{words}: a letter with {stories} though none is owed", reader=reader)
+            if not tales:  # where it is their turn all the same, the hour is right, and there is nothing for them
+                kind = "unwanted" if subscription in due else "wrong_hour"
+                self.blame(kind, f"{words}: a letter with {stories} though none is owed", reader=reader)
             else:
                 wanted = {tale.id for tale in tales}
                 if lost := wanted - set(stories):

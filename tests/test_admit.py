@@ -494,17 +494,25 @@ def test_a_backtest_says_what_other_rules_would_change_and_changes_nothing(desk:
     assert [(story.title, story.topic, story.pinned) for story in desk.stories()] == before
 
 
-def test_labels_are_learnt_once_and_not_again_for_every_new_entry(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    learnt: list[int] = []
+@pytest.fixture
+def learnt(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many labels was learnt, each time."""
+    found: list[int] = []
     train = learning.train
 
     def counted(headings: Any, labels: Any, **more: Any) -> Any:
-        learnt.append(len(labels))
+        found.append(len(labels))
         return train(headings, labels, **more)
 
     monkeypatch.setattr(learning, "train", counted)
-    words = {"security": "lock key thief alarm vault", "web": "page link form style colour"}
-    for topic, said in words.items():
+    return found
+
+
+WORDS = {"security": "lock key thief alarm vault", "web": "page link form style colour"}
+
+
+def test_labels_are_learnt_once_and_not_again_for_every_new_entry(desk: Desk, learnt: list[int]) -> None:
+    for topic, said in WORDS.items():
         feed = desk.feed(topic.title(), topic=topic)
         for n in range(24):
             desk.entry(feed, f"{said} {n}", published_at=NOW - timedelta(days=n))
@@ -526,6 +534,42 @@ def test_labels_are_learnt_once_and_not_again_for_every_new_entry(desk: Desk, mo
         desk.entry(other, f"page and form and style {n}", published_at=NOW - timedelta(days=n))
     run("the vault alarm of a thief")
     assert len(learnt) == since + 1, "the labels are others now"
+
+
+def test_of_a_busy_day_the_run_learns_once_and_a_look_ahead_places_as_the_run_does(
+    desk: Desk, learnt: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries.labelled, "__kwdefaults__", {"per_feed": 24, "limit": 48})
+    feeds = {topic: desk.old_feed(topic.title(), topic=topic) for topic in WORDS}
+    news = desk.old_feed("News")
+    titles = ("vault door stuck", "alarm silent", "thief takes key", "colour of form", "key and lock and alarm")
+
+    def day(number: int, hours: int = 20) -> None:
+        for n in range(hours):
+            for topic, said in WORDS.items():
+                desk.entry(feeds[topic], f"{said} day {number} hour {n}")
+        desk.entry(news, titles[number - 1])
+
+    def take_in(database: Database) -> list[tuple[str, str, Any]]:
+        edition.take_in(database, "daily", desk.settings, CURATE, now=NOW)
+        with database.read() as session:
+            found = session.exec(select(Story).order_by(Story.seq)).all()
+            return [(story.title, story.topic, story.reasons) for story in found]
+
+    day(1), day(2)
+    take_in(desk.database)
+    learnt.clear()
+    day(3), day(4)
+    for _look in range(2):
+        with desk.database.rehearse() as rehearsal:
+            ahead = take_in(rehearsal)
+    assert learnt == []
+    assert take_in(desk.database) == ahead
+    assert learnt == [48], "by the run, for the next one"
+    day(5, hours=8)
+    placed = {title: topic for title, topic, _reasons in take_in(desk.database)}
+    assert (placed[titles[2]], placed[titles[3]]) == ("security", "web")
+    assert learnt == [48], "most of those are among the newest still"
 
 
 def test_a_scorer_that_cannot_be_loaded_is_a_mistake_in_the_settings(desk: Desk) -> None:

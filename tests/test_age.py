@@ -151,6 +151,7 @@ def test_postgres_finds_what_is_asked_of_old_rows_by_an_index(upgraded_postgres_
         editions.letter_counts(session)
         editions.lines(session)
         feeds.held_counts(session)
+        feeds.held_count(session, 1)
         letters.left_of_each(session, now=MONDAY)
         letters.lines(session, state=OutboxState.REFUSED)
         letters.lines(session, in_doubt=True)

@@ -344,16 +344,30 @@ def test_what_was_kept_is_good_while_topics_are_known_by_as_many_labels() -> Non
         found = {id_: "garden" if id_ % 2 else "kitchen" for id_ in range(first, last)}
         return found | {int(id_.removeprefix("id")): topic for id_, topic in moved.items()}
 
-    assert kept.fits("mark", labels(id100="kitchen", id5="kitchen"))
-    assert kept.fits("mark", labels(first=60, last=160))  # a day's entries took the place of the oldest
-    assert not kept.fits("other", before)
-    assert not kept.fits("mark", before | dict.fromkeys(range(24), "kitchen"))  # corrected
+    assert kept.fits(labels(id100="kitchen", id5="kitchen"))
+    assert kept.fits(labels(first=60, last=160))  # a day's entries took the place of the oldest
+    assert not kept.fits(before | dict.fromkeys(range(24), "kitchen"))  # corrected
     # So many corrected both ways that topics have as many as before, and others.
-    assert not kept.fits("mark", labels() | {id_: "kitchen" if id_ % 2 else "garden" for id_ in range(12)})
-    assert not kept.fits("mark", labels(last=112))  # more is known
-    assert not kept.fits("mark", labels(last=85))  # less
-    assert not kept.fits("mark", before | dict.fromkeys(range(100, 120), "cellar"))  # a topic came
-    assert not kept.fits("mark", labels(first=80, last=180))  # hardly one is left
+    assert not kept.fits(labels() | {id_: "kitchen" if id_ % 2 else "garden" for id_ in range(12)})
+    assert not kept.fits(labels(last=112))  # more is known
+    assert not kept.fits(labels(last=85))  # less
+    assert not kept.fits(before | dict.fromkeys(range(100, 120), "cellar"))  # a topic came
+    assert not kept.fits(labels(first=80, last=180))  # hardly one is left
+
+
+def test_what_was_kept_serves_until_something_else_is_said_of_entries_that_were_there() -> None:
+    before = {id_: "garden" if id_ % 2 else "kitchen" for id_ in range(0, 200, 2)}
+    kept = Kept("mark", before, Placer(TWO, Keywords(TWO)))
+    newest = dict(list(before.items())[-20:])
+    assert kept.serves("mark", before)
+    # A busy day, of one topic nearly: the run learns of it when it has placed its entries.
+    busy = newest | dict.fromkeys(range(200, 280), "garden")
+    assert kept.serves("mark", busy) and not kept.fits(busy)
+    assert not kept.serves("other", before)
+    assert not kept.serves("mark", before | dict.fromkeys(range(0, 24, 2), "garden"))  # corrected
+    assert not kept.serves("mark", newest | dict.fromkeys(range(41, 199, 2), "kitchen"))  # a feed has a topic now
+    assert not kept.serves("mark", before | dict.fromkeys(range(200, 212), "garden"))  # more is known: it was little
+    assert not kept.serves("mark", newest)  # less
 
 
 def test_contributions_of_the_words_explain_the_score() -> None:

@@ -5,12 +5,13 @@ And what an operator is told while copies of the database are put back: a share 
 
 from __future__ import annotations
 
+import importlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from benchmarks import keep_year, year_promises
+from benchmarks import keep_year, year_bugs, year_promises
 from benchmarks.readers_year import GOALS, simulate
 from benchmarks.year_oracle import Choices, Clock, Paper, Planned, Reader, Tale
 
@@ -118,3 +119,14 @@ def test_over_restores_each_story_comes_once_and_each_alert_and_its_end_is_told_
     year = keep_year.simulate(tmp_path, seed=4, days=14, readers=2, restores=0.5)
     assert (dict(year.wrong), year.told) == (dict.fromkeys(keep_year.GOALS, 0), [])
     assert year.count["older"] >= 3 and year.count["alerts"] >= 4 and year.count["letters"] > 20
+
+
+def test_errors_that_the_benchmarks_put_in_have_their_place_still():
+    """Whoever changes such a line changes the error with it: else nobody knows any more that it would be found."""
+    for bug in year_bugs.BUGS:
+        text = (year_bugs.ROOT / "digest" / bug.file).read_text(encoding="utf-8")
+        assert text.count(bug.old) == 1, bug.name
+        compile(text.replace(bug.old, bug.new), bug.file, "exec")
+    for place in keep_year.BUGS.values():
+        module, _, function = place.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function)), place

@@ -100,7 +100,7 @@ def show(context: typer.Context, feed: WhichFeed, as_json: Json = False) -> None
         number = found.id or 0
         readers = next(r for f, r in feeds.listed(session) if f.id == found.id)
         hub = websub.of_feeds(session, [number]).get(number)
-        row = _health_row(found, feeds.held_counts(session).get(number, 0), moment)
+        row = _health_row(found, feeds.held_count(session, number), moment)
         facts = {
             "id": number,
             "title": found.title,

@@ -244,14 +244,26 @@ class Kept:
         except (zlib.error, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def fits(self, mark: str, labels: Mapping[int, str]) -> bool:
-        """Whether it was learnt of the same topics and settings, and of labels that say nearly the same.
+    def serves(self, mark: str, labels: Mapping[int, str]) -> bool:
+        """Whether entries are to be placed by it: nobody has said much else since of the same topics and settings.
+
+        Entries that came since say nothing else, however many: a run learns of them at its end (`fits`), so that it
+        and whoever looks ahead of it place by the same. What is said of entries that were there, by a feed's topic or
+        an editor, counts at once, and so does how many labels there are, since few teach little.
+        """
+        if self.mark != mark:
+            return False
+        newest = max(self.labels, default=0)
+        said = sum(self.labels.get(id_) != topic for id_, topic in labels.items() if id_ <= newest)
+        more = abs(len(labels) - len(self.labels))
+        return max(said, more) <= STALE * max(len(self.labels), len(labels))
+
+    def fits(self, labels: Mapping[int, str]) -> bool:
+        """Whether it was learnt of labels that say nearly the same; else it is to be learnt anew.
 
         Which entries are the newest changes daily, and says little: learnt of the ones before, as many right are
         placed. What a topic is, and how much is known of it, changes seldom, and says much.
         """
-        if self.mark != mark:
-            return False
         before, after = Counter(self.labels.values()), Counter(labels.values())
         other = sum(abs(before[topic] - after[topic]) for topic in before | after)
         left = self.labels.keys() & labels.keys()

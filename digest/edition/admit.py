@@ -17,7 +17,7 @@ from digest.curate import central, excerpts, feed_rules, flood, leading, rank, r
 from digest.curate import stories as same_story
 from digest.edition import cited, formerly, sent
 from digest.edition.full_text import Texts
-from digest.edition.judge import JUDGED, Gists, Judge, Meanings, subject
+from digest.edition.judge import JUDGED, Gists, Judge, Meanings, relearn, subject
 from digest.edition.report import Admitted
 from digest.edition.tellings import Again, Read, family, representative, story_of, told_again, told_of
 from digest.models import Decision
@@ -41,7 +41,7 @@ class Proposal:
     """What is to be decided about the entries that wait: all that needs their texts, worked out in no transaction.
 
     `after` is the newsletter's `seq` that it was worked out for; `gists` are those made on the way and `learnt` is what
-    labels taught, both to be stored.
+    labels taught, both to be stored. `stale`: what labels taught before is to be learnt anew afterwards.
     """
 
     after: int
@@ -52,6 +52,7 @@ class Proposal:
     linked: Mapping[int, frozenset[str]]  # known stories to which sites link now
     gists: Mapping[int, bytes]
     learnt: bytes
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,12 @@ def take_in(
                 learned.keep(session, newsletters.find(session, name), proposal.learnt)
         try:
             with database.write() as session:
-                return admit(session, name, settings, curate_settings, now=now, proposal=proposal)
+                admitted = admit(session, name, settings, curate_settings, now=now, proposal=proposal)
         except Moved:
             continue
+        if proposal.stale and database.rehearsing is None:
+            relearn(database, name, settings, curate_settings, meanings)
+        return admitted
     return Admitted()  # somebody else decides about them, again and again
 
 
@@ -214,7 +218,7 @@ def propose(
             minutes.decide(read.entry, Decision.HELD, f"it {fault}")
         else:
             reads.append(read)
-    learnt = judge.learnt
+    learnt, stale = judge.learnt, judge.stale
     del judge, fresh  # what was learnt is no more asked for, and comparing titles takes as much
     told = stories.told_lately(
         session,
@@ -222,7 +226,8 @@ def propose(
         since=now - 2 * same_story.WINDOW,
         links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
     )
-    grouping, groups = _group(reads, told, feeds)
+    links_of = {t.entry_id: _links(t) for t in told}
+    grouping, groups = _group(reads, told, links_of, feeds)
     if former:
         there = stories.by_seq(session, newsletter_id, former.values())
         groups = [_Group(*group) for group in formerly.apart(groups, former, there)]
@@ -230,7 +235,7 @@ def propose(
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
     again, new = list[Again](), list[_New]()
-    linked = _linked(session, groups, told, feeds)
+    linked = _linked(session, groups, told, links_of, feeds)
     del reads
     groups.reverse()
     while groups:  # what was read is gone once it is a story: it is as large as that
@@ -248,7 +253,7 @@ def propose(
             new.append(_New(row, (_Teller(best.entry.id, best.verdict.why, best.link), *tellers), seq))
     _relate(new, grouping, told)
     known = {story[1]: frozenset(sites) for story, sites in linked.items() if story[0] == "told"}
-    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, learnt)
+    return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, learnt, stale)
 
 
 class _Minutes:
@@ -406,8 +411,17 @@ def _lately(session: Session, arrived: Mapping[int, Mapping[int, entries.Waiting
     return found
 
 
+def _links(told: stories.Told) -> tuple[str, ...]:
+    """Where it led. An address that is its own key is not made one again: thousands are told within the window."""
+    url = told.link if told.url == told.link else urls.normalise(told.url)
+    return tuple(dict.fromkeys(filter(None, (told.link, url, told.page_link))))
+
+
 def _group(
-    reads: Sequence[Read], told: Sequence[stories.Told], feeds: Mapping[int, entries.Reading]
+    reads: Sequence[Read],
+    told: Sequence[stories.Told],
+    links_of: Mapping[int, tuple[str, ...]],
+    feeds: Mapping[int, entries.Reading],
 ) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
     links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
@@ -415,7 +429,7 @@ def _group(
         same_story.Telling(
             ("told", t.story_id, t.entry_id),
             t.title,
-            tuple(dict.fromkeys(filter(None, (t.link, urls.normalise(t.url), t.page_link)))),
+            links_of[t.entry_id],
             t.feed_id,
             flood.shown_date(t.published_at, seen_at=t.seen_at),
             links_tell.get(t.feed_id, True),
@@ -453,16 +467,16 @@ def _linked(
     session: Session,
     groups: Sequence[_Group],
     told: Sequence[stories.Told],
+    links_of: Mapping[int, tuple[str, ...]],
     feeds: Mapping[int, entries.Reading],
 ) -> dict[tuple[str, int], set[str]]:
     """Sites that link to a story from a text on something else, by ("new", place among the groups) or ("told", id)."""
     known: dict[tuple[str, int], cited.Told] = {}
     for t in told:
-        links = {t.link, urls.normalise(t.url), t.page_link} - {""}
         home = feeds.get(t.feed_id)
         families = {family(home)} if home else set()
         before = known.get(("told", t.story_id), cited.Told((), ()))
-        known["told", t.story_id] = cited.Told({*before.links, *links}, {*before.families, *families})
+        known["told", t.story_id] = cited.Told({*before.links, *links_of[t.entry_id]}, {*before.families, *families})
     whose: dict[int, tuple[tuple[str, int], str]] = {}
     for at, group in enumerate(groups):
         story = ("new", at) if group.known is None else ("told", group.known)

@@ -14,7 +14,7 @@ from digest.curate import excerpts, feed_rules, learning, rules, topics, urls
 from digest.errors import ConfigError
 from digest.parse import gist, meaning
 from digest.parse.gist import Gist
-from digest.store import entries, learned
+from digest.store import Database, entries, learned, newsletters
 
 JUDGED = 320  # characters of prose by which a topic is judged; more is shown only where it is set so
 NONE: Mapping[int, Gist] = {}
@@ -41,8 +41,8 @@ class Gists:
 class Judge:
     """Rules, category maps and the words of a newsletter. It learns when it is first asked about words.
 
-    What a run before has learnt is taken while its labels are nearly the same; what was learnt now is `learnt`, to
-    be stored.
+    What a run before has learnt is taken until much else is said (`learning.Kept.serves`); `stale` is whether it is to
+    be learnt anew for the next run, by `relearn`. What was learnt now is `learnt`, to be stored.
     """
 
     def __init__(
@@ -61,50 +61,74 @@ class Judge:
         self._curate = curate_settings
         self._meanings = meanings
         self.learnt = b""
+        self.stale = False
 
     @cached_property
     def placer(self) -> topics.Placer:
-        headings = topics.headings(self._settings.topics)
-        rows = {
-            row.entry_id: row
-            for row in entries.labelled(self._session, self._newsletter_id)
-            if row.topic in headings or row.topic == config.OTHER
-        }
-        labels = {id_: row.topic for id_, row in rows.items()}
-        # A model by its own name: what another one learnt says nothing of its vectors.
-        judged_by = meaning.MODELS[self._model].name if self._model else self._curate.scorer
-        mark = learning.mark(headings, precision=self._curate.precision, scorer=judged_by)
         trainer = scorer(self._curate.scorer)
         stored = learned.of(self._session, self._newsletter_id)
-        kept = learning.Kept.unpacked(stored, headings) if stored else None
-        ours = not self._curate.scorer or self._model
-        if ours and kept is not None and kept.fits(mark, labels):
-            return kept.placer
-        meant = self._meant(headings)
-        if self._model and not meant and kept is not None and kept.mark == mark:
-            return kept.placer  # nobody to read with: what was learnt of other labels is better than words alone
-        if meant:
+        kept = learning.Kept.unpacked(stored, self._headings) if stored else None
+        if kept is not None and (not self._curate.scorer or self._model):
+            labels = self._topics
+            if kept.serves(self._mark, labels):
+                self.stale = not kept.fits(labels)
+                return kept.placer
+            if self._model and kept.mark == self._mark and not self._meant:
+                return kept.placer  # nobody to read with: what was learnt of other labels is better than words alone
+        return self._learn(trainer)
+
+    def relearn(self) -> None:
+        """Learn anew whatever is kept, unless words alone would take the place of what entries mean."""
+        if not self._model or self._meant:
+            self._learn(scorer(self._curate.scorer))
+
+    def _learn(self, trainer: topics.Trainer) -> topics.Placer:
+        if meant := self._meant:
             from digest.curate import semantic
 
             trainer = semantic.Meaning(meant, trainer)
-        placer = learning.train(headings, self._labels(rows), precision=self._curate.precision, trainer=trainer)
+        precision = self._curate.precision
+        placer = learning.train(self._headings, self._labels(self._rows), precision=precision, trainer=trainer)
         # Where some keywords could not be read today, they may be tomorrow.
         whole = bool(meant) and all(map(all, meant.values()))
         if placer.scorer and (not self._curate.scorer or whole):
-            self.learnt = learning.Kept(mark, labels, placer).packed()
+            self.learnt = learning.Kept(self._mark, self._topics, placer).packed()
         return placer
+
+    @cached_property
+    def _headings(self) -> Mapping[str, topics.Heading]:
+        return topics.headings(self._settings.topics)
+
+    @cached_property
+    def _rows(self) -> Mapping[int, entries.Labelled]:
+        return {
+            row.entry_id: row
+            for row in entries.labelled(self._session, self._newsletter_id)
+            if row.topic in self._headings or row.topic == config.OTHER
+        }
+
+    @property
+    def _topics(self) -> dict[int, str]:
+        return {id_: row.topic for id_, row in self._rows.items()}
+
+    @property
+    def _mark(self) -> str:
+        # A model by its own name: what another one learnt says nothing of its vectors.
+        judged_by = meaning.MODELS[self._model].name if self._model else self._curate.scorer
+        return learning.mark(self._headings, precision=self._curate.precision, scorer=judged_by)
 
     @property
     def _model(self) -> str:
         return self._curate.scorer if self._curate.scorer in meaning.MODELS else ""
 
-    def _meant(self, headings: Mapping[str, topics.Heading]) -> dict[str, list[bytes]]:
+    @cached_property
+    def _meant(self) -> dict[str, list[bytes]]:
         """What the keywords of each topic mean, b"" for those that were not read; {} where nobody reads."""
         if not self._model or self._meanings is None:
             return {}
         from digest.curate import semantic
 
-        said = [(slug, phrase) for slug, heading in headings.items() for phrase in semantic.phrases(heading)]
+        said = [(slug, phrase) for slug, heading in self._headings.items() for phrase in semantic.phrases(heading)]
         found: dict[str, list[bytes]] = {}
         vectors = self._meanings([phrase for _slug, phrase in said])
         unread = [b""] * (len(said) - len(vectors))
@@ -144,6 +168,22 @@ class Judge:
         vector = meaning.vector(meant, self._curate.scorer)
         text = topics.Text.of(entry.title, prose[:JUDGED], url, language=entry.language, vector=vector)
         return rules.judge(about, text, settings=self._settings, placer=self.placer)
+
+
+def relearn(
+    database: Database,
+    name: str,
+    settings: config.Newsletter,
+    curate_settings: config.Curate,
+    meanings: Meanings | None = None,
+) -> None:
+    """Learn anew what a newsletter's labels teach, for whoever places its entries next; under no lock."""
+    with database.read() as session:
+        judge = Judge(session, newsletters.find(session, name).id or 0, settings, curate_settings, meanings=meanings)
+        judge.relearn()
+    if judge.learnt:
+        with database.write() as session:
+            learned.keep(session, newsletters.find(session, name), judge.learnt)
 
 
 def scorer(name: str) -> topics.Trainer:

@@ -50,7 +50,7 @@ class Database:
     ) -> None:
         self.engine = engine
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
-        self._rehearsing = rehearsing
+        self.rehearsing = rehearsing
         self._pinned = pinned
         self.shared = True  # others may be at work on it
         self.witness: Witness | None = None  # that is told what went out; see `store.witness`
@@ -71,7 +71,7 @@ class Database:
             connection = session.connection() if session.in_transaction() else None
             if connection is not None:
                 session.flush()
-                if session.info and self._rehearsing is None:  # a rehearsal wakes nobody, and locks no job of others
+                if session.info and self.rehearsing is None:  # a rehearsal wakes nobody, and locks no job of others
                     defer_wakes(session)
                 _must_not_be_moved(connection)
             try:
@@ -110,7 +110,7 @@ class Database:
 
         SQLite has no queue for its one lock: who takes it again at once would keep a sender out for minutes.
         """
-        if self.engine.dialect.name == "sqlite" and self._rehearsing is None and self.shared:
+        if self.engine.dialect.name == "sqlite" and self.rehearsing is None and self.shared:
             time.sleep(_GAP_S)
 
     @property
@@ -130,9 +130,9 @@ class Database:
     @contextmanager
     def _session(self, engine: Engine) -> Iterator[Session]:
         with self._told():
-            if self._rehearsing is not None:
+            if self.rehearsing is not None:
                 with Session(
-                    self._rehearsing, join_transaction_mode="create_savepoint", expire_on_commit=False
+                    self.rehearsing, join_transaction_mode="create_savepoint", expire_on_commit=False
                 ) as session:
                     yield session
             elif self._pinned is not None:
@@ -161,7 +161,7 @@ class Database:
     @contextmanager
     def pinned(self) -> Iterator[Database]:
         """This database on one connection of its own, on which temporary tables last from block to block."""
-        if self._rehearsing is not None:
+        if self.rehearsing is not None:
             yield self
             return
         with self._told(), _apart(self.engine) as connection:

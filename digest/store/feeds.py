@@ -204,6 +204,13 @@ def held_counts(session: Session) -> dict[int, int]:
     return {row[0]: row[1] for row in session.execute(query)}
 
 
+def held_count(session: Session, feed_id: int) -> int:
+    """The same of one feed, by looking at its own entries alone."""
+    held = sa.exists().where(col(Admission.entry_id) == col(Entry.id), HELD)
+    query = sa.select(sa.func.count()).select_from(Entry).where(col(Entry.feed_id) == feed_id, held)
+    return int(session.execute(query).scalar_one())
+
+
 def reads(session: Session, newsletter_id: int, feed_id: int) -> bool:
     return session.get(NewsletterFeed, (newsletter_id, feed_id)) is not None
 
