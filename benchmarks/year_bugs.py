@@ -81,15 +81,15 @@ BUGS = (
     Bug(
         "watermarks move to a story more than the letter had",
         "store/recipients.py",
-        "            read_until=edition.upto_seq,\n",
-        "            read_until=edition.upto_seq + 1,\n",
+        "read_until=upto, chosen_from={}",
+        "read_until=upto + 1, chosen_from={}",
         "missing",
     ),
     Bug(
         "watermarks stay a story behind",
         "store/recipients.py",
-        "            read_until=edition.upto_seq,\n",
-        "            read_until=edition.upto_seq - 1,\n",
+        "read_until=upto, chosen_from={}",
+        "read_until=upto - 1, chosen_from={}",
         "unwanted",
     ),
     Bug(

@@ -516,7 +516,9 @@ def sent(tmp_path_factory: pytest.TempPathFactory, upgraded_sqlite: Path) -> Ite
             newsletters.find(session, "daily").note = as_text(
                 NEVER_SAID.sub("", "\n\n".join(BY_HAND)) + "\n\n" + everything()
             )
-        assert entries == admitted.stories + admitted.joined == 2 * CHUNKS + len(BY_HAND)
+        # A title of our own literals may say that a feed moved: such a one is no story, whoever wrote it.
+        assert entries == admitted.stories + admitted.joined + admitted.held == 2 * CHUNKS + len(BY_HAND)
+        assert admitted.held < 10
         with database.read() as session:
             draft = edition.preview(session, "daily", config, now=MONDAY)
         with database.write() as session:

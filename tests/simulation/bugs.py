@@ -115,7 +115,7 @@ BUGS = (
     ),
     Bug(
         "a letter goes by the name that its reader has now",
-        "store/outbox.py",
+        "store/outbox_words.py",
         "coalesce(n.name, o.named, p.name)",
         "coalesce(n.name, p.name)",
         ("odd-replies",),
