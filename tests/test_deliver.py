@@ -383,6 +383,20 @@ def test_what_a_dead_sender_had_is_taken_in_writing_and_only_what_it_marked_is_i
 
 
 @on_sqlite
+def test_what_was_taken_in_writing_from_a_dead_sender_is_given_back_in_writing(database, mailing, clock):
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    claim(database, clock)
+    clock.pass_(minutes=31)
+    ledger = ledger_of(database, config, clock)
+    letters = looked_for(ledger)
+    assert sorted(states(database).values()) == ["claimed", "owed", "owed"]
+    ledger.commit(Batch(unclaimed=letters))
+    assert set(states(database).values()) == {"owed"}
+    assert looked_for(ledger_of(database, config, clock)) == letters, "at once, and not when the lease is over"
+
+
+@on_sqlite
 @pytest.mark.parametrize("why", ["a share", "a canary"])
 def test_letters_that_are_counted_before_they_are_marked_are_claimed_in_writing(database, mailing, clock, why):
     config = mailing(canary=0.5 if why == "a canary" else 0)

@@ -18,6 +18,7 @@ from sqlmodel import select
 
 from digest import sign
 from digest.deliver import content
+from digest.deliver.delivery import Delivery
 from digest.deliver.papers import Papers
 from digest.letter import Encoder, Folded, Recipient, Sender, Template, folded
 from digest.letter.quoted import stuffed
@@ -241,6 +242,26 @@ def test_the_row_of_a_letter_is_changed_twice_marked_and_settled(database, scatt
     with database.read() as session:
         counted = session.connection().exec_driver_sql("SELECT state, count(*) FROM changed GROUP BY state").all()
     assert dict(map(tuple, counted)) == {"sending": len(READERS), "sent": len(READERS)}
+
+
+@pytest.mark.parametrize("limit", [0, 2])
+def test_a_commit_waits_for_more_answers_only_while_some_are_to_come_without_it(
+    database, scattered, inbox, clock, monkeypatch, limit
+):
+    """Neither where all connections wait for letters that are marked by it, nor where letters wait for their domain."""
+    waited, asked = [], Delivery._more_to_come
+
+    def ask(delivery):
+        more = asked(delivery)
+        waited.append((more, sum(len(route.ready) + route.in_flight for route in delivery._routes)))
+        return more
+
+    monkeypatch.setattr(Delivery, "_more_to_come", ask)
+    config = scattered.model_copy(
+        update={"smtp": scattered.smtp.model_copy(update={"connections": 2, "per_domain": limit})}
+    )
+    assert send(database, config, clock).sent == len(READERS)
+    assert all(work and not limit for more, work in waited if more)
 
 
 @on_sqlite

@@ -183,7 +183,9 @@ class Delivery:
         """Are there letters to be answered yet, and does no connection wait for a commit before its next one?"""
         if self.stopping or any(route.careful for route in self._routes):
             return False
-        return any(route.in_flight for route in self._routes) or any(lane.claims.waiting for lane in self._begun)
+        if any(lane.domains.limited for lane in self._begun):  # a letter to the same domain may wait for this answer
+            return False
+        return any(route.ready or route.in_flight for route in self._routes)
 
     def _finished(self) -> bool:
         if self._at_hand() or not self._writer.idle:

@@ -80,7 +80,6 @@ class Committed:
     marks_lease: Lease | None = None
     claim: outbox.Claim | None = None
     claim_lease: Lease | None = None
-    found_at: datetime | None = None  # by this moment they are due, where the claim was not written down
     canary: Look | None = None
     loaded: Loaded | None = None
     fillers: dict[int, Filler] = field(default_factory=dict)  # by letter
@@ -170,8 +169,8 @@ class Ledger:
         self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
         for letter_id in (*done.marked, *self._let_go(batch)):
             self._found.pop(letter_id, None)
-        if done.found_at is not None and done.claim is not None:
-            self._found |= dict.fromkeys((letter.id for letter in done.claim.letters), done.found_at)
+        if done.claim is not None and done.claim_lease is not None:
+            self._found |= dict.fromkeys(done.claim.unwritten, done.claim_lease.moment)
         for letter_id in (*(outcome.letter_id for outcome in batch.outcomes), *(one for one, _ in batch.given_back)):
             self._out.pop(letter_id, None)
         if done.loaded is not None and done.claim is not None:
@@ -291,8 +290,6 @@ class Ledger:
             ours = self._out.keys() - {outcome.letter_id for outcome in done.batch.outcomes}
             # Where all senders count letters before they are marked, or we do, it is written down who has them.
             written = not self._alone or self._most is not None or not (done.canary is None or done.canary.passed)
-            if not written:
-                done.found_at = lease.moment
             ours |= self._found.keys() - self._let_go(done.batch)
             after = None if tried_only else self._last.get(wish.source)
             wanted = outbox.Wanted(edition_id, limit, tried_only, ours, newsletter_id, written, after)

@@ -101,6 +101,7 @@ class Claim:
     held: int = 0
     doubtful: int = 0  # of the held: a server may have taken them
     last: Place | None = None  # for `Wanted.after`
+    unwritten: tuple[int, ...] = ()  # of the letters: of which the rows do not say that somebody has them
 
     @property
     def settled(self) -> int:
@@ -250,16 +251,18 @@ def claim(
         held = found.rowcount
     if not rows:
         return Claim(held=held, doubtful=held)
-    letters, ended = [], []
+    letters, ended, unwritten = [], [], []
     as_moment = _as_moment(session)
     before = now - lifetime
     for row in rows:
-        *values, tried_at, in_doubt, created_at, owner, dated_at, subscribed, barred, _ = tuple[Any, ...](row)
+        *values, tried_at, in_doubt, created_at, owner, dated_at, subscribed, barred, state = tuple[Any, ...](row)
         moments = as_moment(tried_at), bool(in_doubt), as_moment(created_at)
         letter = Claimed._make((*values, *moments, owner, as_moment(dated_at)))
         end = _end_of(letter, subscribed, barred, before=before)
         if end is None:
             letters.append(letter)
+            if state == OutboxState.OWED:
+                unwritten.append(letter.id)
         else:
             ended.append((letter.id, *end))
     counts = Counter(state for _, state, _ in ended)
@@ -277,6 +280,7 @@ def claim(
         held=held + in_doubt,
         doubtful=held + in_doubt,
         last=last,
+        unwritten=tuple(unwritten),
     )
 
 
