@@ -828,6 +828,46 @@ def test_a_process_that_is_long_in_starting_keeps_no_server_from_being_heard(mon
     assert len(asyncio.run(scenario()).entries) == 1
 
 
+def test_a_process_that_is_started_while_all_are_ended_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, ending, ended = threading.Event(), threading.Event(), []
+
+    class Started:
+        def __init__(self) -> None:
+            if begun:
+                starting.set()
+                assert ending.wait(5)
+            begun.append(self)
+
+        def hang_up(self) -> None: ...
+
+        def kill(self) -> None:
+            ending.set()
+            if not ended:
+                assert added.wait(5)
+            ended.append(self)
+
+    class Watched(Parsers):
+        def _another(self) -> Any:
+            one = super()._another()
+            if starting.is_set():
+                added.set()
+            return one
+
+    async def scenario() -> None:
+        with parsers:
+            parsers._another()
+            asking = asyncio.create_task(parsers.parse(b"", url="http://e.example/", content_type="", now=MONDAY))
+            assert await asyncio.to_thread(starting.wait, 5)
+            asking.cancel()
+
+    begun: list[Started] = []
+    added = threading.Event()
+    monkeypatch.setattr(workers, "Worker", Started)
+    parsers = Watched(workers=1, seconds=10)
+    asyncio.run(scenario())
+    assert len(ended) == 2 and ended == begun
+
+
 def test_a_machine_that_lets_a_process_wait_costs_no_feed_anything() -> None:
     process = workers.Worker()
     task = worker.Task(rss("one"), "https://x.example/", "", MONDAY, 1.0)

@@ -315,6 +315,18 @@ def test_a_copy_that_hangs_is_not_read_until_it_answers_and_what_it_said_late_is
     assert copy.look() == Standing(0.0)
 
 
+def test_where_no_thread_can_be_started_to_ask_in_the_database_is_read_until_one_can(servers, monkeypatch):
+    def full(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        assert servers.replica.read(lambda database: "read") is None
+        assert servers.replica.look().trouble == "cannot be read: can't start new thread"
+    servers.now += AGAIN
+    assert servers.replica.look() == Standing(0.0)
+
+
 def test_the_servers_are_asked_every_few_seconds_and_seldom_where_there_is_trouble(servers):
     def asked(seconds: float) -> int:
         servers.now += seconds

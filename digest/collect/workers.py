@@ -48,12 +48,13 @@ class Parsers:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for one in self._all:
+        there = tuple(self._all)  # a thread may be starting another
+        for one in there:
             one.hang_up()
-        for one in self._all:
+        for one in there:
             one.kill()
         self._threads.shutdown()
-        for one in self._all:  # also those that were being started
+        for one in self._all.difference(there):
             one.kill()
 
     async def parse(

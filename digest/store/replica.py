@@ -71,8 +71,12 @@ class _Server:
             self._hangs = self._answer.exception() is not None
             self._answer = None
         if self._answer is None:
-            self._answer = Future()
-            threading.Thread(target=self._ask, args=(self._answer,), daemon=True, name="digest-replica").start()
+            answer: Future[_Point] = Future()
+            try:
+                threading.Thread(target=self._ask, args=(answer,), daemon=True, name="digest-replica").start()
+            except RuntimeError as error:  # there can be no more of them at this moment
+                raise StorageError(str(error)) from None
+            self._answer = answer
         try:
             found = self._answer.result(0 if self._hangs else patience)
         except TimeoutError:
