@@ -237,7 +237,7 @@ def owe(url: str, config: Path, number: int) -> list[str]:
             variant = Variant(edition_id=edition.id, key="all", **text, **counts)
             session.add(variant)
             session.flush()
-            with recipients.laid_out(session, {("", None, ""): [Turn(now, now)]}):
+            with recipients.laid_out(session, edition.newsletter_id, {("", None, ""): [Turn(now, now)]}):
                 all_ = {recipients.Group(0, "[]", "", False): variant.id}
                 recipients.owe(session, edition.newsletter_id, all_, edition=edition, upto=0, marks=False, now=now)
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -485,7 +485,7 @@ def fill(folder: Path, connections: int, port: int, letters: int, variants: int 
         )
         session.add(variant)
         session.flush()
-        with recipients.laid_out(session, {("", None, ""): [Turn(now, now)]}):
+        with recipients.laid_out(session, edition.newsletter_id, {("", None, ""): [Turn(now, now)]}):
             all_ = {recipients.Group(0, "[]", "", False): variant.id}
             recipients.owe(session, edition.newsletter_id, all_, edition=edition, upto=0, marks=False, now=now)
         if variants > 1:

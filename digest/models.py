@@ -308,6 +308,7 @@ class Edition(SQLModel, table=True):
         Index("ix_edition_live", "id", info=only("tally IS NULL")),
         Index("ix_edition_unfound", "id", info=only(UNFOUND)),
         Index("ix_edition_laying_out", "newsletter_id", info=only(LAYING_OUT)),
+        Index("ix_edition_unsaid", "id", info=only("tally IS NOT NULL AND last_at IS NULL")),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -326,6 +327,7 @@ class Edition(SQLModel, table=True):
     pruned: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})  # see `store.pruning`
     # Its letters by state, once all of them have ended, see `store.tallies`; None while one has not.
     tally: dict[str, int] | None = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    last_at: datetime | None = _time(default=None, nullable=True)  # of a counted one: no letter was tried later
     # Its letters are being written, in steps, and nobody may have one yet: see `edition.laying_out`. It is held
     # meanwhile, as older releases understand it, and the database lets nobody open it.
     laying_out: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})

@@ -56,7 +56,7 @@ def owe(database: Database, config: Config, *emails: str, newsletter: str = "dai
         )
         session.add(variant)
         session.flush()
-        with recipients.laid_out(session, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
+        with recipients.laid_out(session, paper.id, {("", None, ""): [Turn(MONDAY, MONDAY)]}):
             all_ = {recipients.Group(0, "[]", "", False): variant.id}
             upto = edition.upto_seq
             recipients.owe(session, paper.id, all_, edition=edition, upto=upto, marks=False, now=MONDAY)

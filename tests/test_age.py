@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aged
@@ -14,7 +15,20 @@ import sqlalchemy as sa
 from conftest import MONDAY
 
 from digest import config
-from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, OutboxRow, OutboxState
+from digest.edition.compose import turns_of
+from digest.models import (
+    Admission,
+    Decision,
+    Edition,
+    Entry,
+    Feed,
+    NewsletterFeed,
+    OutboxRow,
+    OutboxState,
+    Subscription,
+    Variant,
+)
+from digest.schedule import Turn
 from digest.store import (
     edition_states,
     editions,
@@ -24,6 +38,7 @@ from digest.store import (
     looking,
     newsletters,
     open_database,
+    recipients,
     schema,
     stories,
     tallies,
@@ -115,6 +130,36 @@ def test_what_it_costs_to_look_ahead_does_not_grow_with_the_years(awaiting, comm
     costs_the_same(awaiting, command)
 
 
+def test_who_is_due_is_found_without_the_letters_of_years(houses, tmp_path):
+    # A day on: a slot is due, for readers who chose days and hours, and have had letters, or came back since.
+    chosen = {"daily": 7, "weekdays": 9, "weekly mon": None, "weekly wed": 7, "monthly 1": None, "monthly last fri": 9}
+    steps = []
+    for number, folder in enumerate(houses):
+        copy = tmp_path / f"{number}"
+        shutil.copytree(folder, copy)
+        with closing(sqlite3.connect(copy / "digest.db")) as changed:
+            for place, (cadence, hour) in enumerate(chosen.items()):
+                values = (cadence, hour, len(chosen), place)
+                changed.execute("UPDATE subscription SET cadence = ?, hour = ? WHERE id % ? = ?", values)
+            changed.execute("UPDATE subscription SET offered_at = NULL WHERE id > 6")
+            changed.commit()
+        settings = config.load(copy / "digest.toml")
+        with aged.counted() as cost:
+            database = open_database(settings.database_url)
+            later = datetime.now(UTC) + timedelta(days=1)
+            with database.read() as session:
+                row = newsletters.find(session, "daily")
+                turns = turns_of(session, row, settings.newsletters["daily"], now=later)
+                assert len(turns) == len(chosen)
+                with recipients.laid_out(session, row.id, turns):
+                    groups = recipients.due_groups(session, row.id)
+            database.close()
+        assert groups
+        steps.append(sum(steps for said, steps in cost.by.items() if "FROM subscription" in said))
+    young, old = steps
+    assert old <= 1.1 * young + 100, steps
+
+
 def costs_the_same(houses: tuple[Path, Path], command: str) -> None:
     costs = []
     for folder in houses:
@@ -169,6 +214,57 @@ def test_postgres_finds_what_is_asked_of_old_rows_by_an_index(upgraded_postgres_
 
 
 # ---------------------------------------------------------------- what is kept apart stays true
+
+
+@pytest.mark.parametrize("counted_by", ["this release", "the one before", "nobody"])
+def test_who_had_a_letter_since_is_told_by_its_own_moment_however_old_its_edition(database, counted_by):
+    """Of an edition that was held for long, or a letter owed again: what is remembered of editions bounds it."""
+    chance = random.Random(1)
+    paper, readers, hours = 1, range(1, 9), ("daily", 7, "")
+    aged.begin(database, aged.Size(readers=len(readers)), at=MONDAY - timedelta(days=99))
+    letters = []
+    with database.write() as session:
+        session.execute(sa.update(Subscription).values(cadence=hours[0], hour=hours[1], offered_at=None))
+        for number in range(1, 11):
+            made = {"composed_at": MONDAY - timedelta(days=60 - number), "title": "", "sender": "a@b.example"}
+            session.add(Edition(id=number, newsletter_id=paper, number=number, upto_seq=0, **made))
+            session.flush()
+            counts = {"since_seq": 0, "story_count": 0, "more_count": 0}
+            texts = {"key": "k", "subject": "", "html": "", "text": "", "marks": ""}
+            session.add(Variant(id=number, edition_id=number, **texts, **counts))
+            session.flush()
+            for reader in chance.sample(readers, 3):
+                due = MONDAY - timedelta(days=chance.choice([60 - number, 20, 3, 1]))
+                state = chance.choice([OutboxState.SENT, OutboxState.SENT, OutboxState.REFUSED, OutboxState.DROPPED])
+                tried = due if state is not OutboxState.DROPPED and chance.random() < 0.7 else None
+                if tried:
+                    due -= timedelta(days=30)
+                about = {"due_at": due, "tried_at": tried, "settled_at": MONDAY, "created_at": made["composed_at"]}
+                whose = {"subscriber_id": reader, "subscription_id": reader, "edition_id": number, "variant_id": number}
+                session.add(OutboxRow(**whose, **about, state=state))
+                if state is not OutboxState.DROPPED:
+                    letters.append((reader, number, tried or due))
+        session.flush()
+        for _ in range(3):
+            if counted_by != "nobody":
+                tallies.count(session, now=MONDAY)
+        assert (session.scalar(sa.select(sa.func.count(Edition.last_at))) == 10) is (counted_by != "nobody")
+        if counted_by == "the one before":
+            session.execute(sa.update(Edition).values(last_at=None))
+    for back in (0, 1, 2, 5, 25, 55, 70):
+        moment = MONDAY - timedelta(days=back)
+        for but in (None, 10, 4):
+            turn = Turn(MONDAY, MONDAY, day=moment)
+            with database.read() as session:
+                edition = session.get(Edition, but) if but else None
+                with recipients.laid_out(session, paper, {hours: [turn]}):
+                    due = sum(group.readers for group in recipients.due_groups(session, paper, edition=edition))
+            had = {reader for reader, number, at in letters if at >= moment and number != but}
+            assert due == len(readers) - len(had), (back, but)
+    if counted_by == "the one before":
+        with database.write() as session:
+            tallies.count(session, now=MONDAY)
+            assert session.scalar(sa.select(sa.func.count(Edition.last_at))) == 10
 
 
 @pytest.fixture

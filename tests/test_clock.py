@@ -110,6 +110,7 @@ def fill(database: Database, config: Config) -> None:
     owe(database, config, "ada@example.org", "bob@example.org")
     notice(database, "cyd@example.org")
     with database.write() as session:
+        session.execute(sa.update(Edition).values(last_at=MONDAY))
         paper = newsletters.lock(session, "daily")
         paper.seq += 1
         feed = Feed(

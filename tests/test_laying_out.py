@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 from collections import Counter
@@ -33,6 +34,7 @@ from digest.models import (
     Subscription,
     VariantStory,
 )
+from digest.schedule import Turn
 from digest.store import (
     Database,
     alerts,
@@ -213,6 +215,32 @@ def test_it_is_what_one_transaction_would_have_made(all_here, config, monkeypatc
         gus = session.exec(select(Subscription).where(Subscription.subscriber_id == at["gus"].id)).one()
         assert gus.read_until == 0 and gus.offered_at is not None  # their hour had nothing for them
     assert compose(all_here, config).number == 0
+
+
+def test_what_readers_choose_may_be_as_long_as_it_likes(database, configure, monkeypatch):
+    topics = ["t" + hashlib.sha512(f"{number}".encode()).hexdigest()[:30] for number in range(300)]
+    config = configure(newsletters={"daily": NEWS | {"topics": {topic: {} for topic in topics}}})
+    readers = ("ann", "bob", "cyd", "dan")
+    for number, name in enumerate(readers):
+        with database.write() as session:
+            enrol(session, f"{name}@example.org", known_topics=set(topics), topics=topics[number:])
+    news(database, topics[-1])
+    assert compose(database, config).letters == 4
+    news(database, topics[-2])
+    monkeypatch.setattr(sys.modules["digest.edition.compose"], "AT_ONCE", 300)
+    assert compose(database, config, days=2).letters == 4
+
+
+def test_nothing_stays_beside_the_tables_of_what_broke_off(all_here, config):
+    with all_here.read() as session:
+        paper = newsletters.find(session, "daily").id
+        turns = {("daily", 20, "Europe/Berlin"): [Turn(MONDAY, MONDAY)]}
+    for opened in (all_here.read, all_here.write):
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError), opened() as session, recipients.laid_out(session, paper, turns):
+                assert recipients.due_groups(session, paper)
+                raise ZeroDivisionError
+    assert compose(all_here, config).letters == 6
 
 
 def test_few_readers_are_one_transaction(all_here, config, monkeypatch):

@@ -355,7 +355,7 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "DROP TABLE letter_roll; DROP TABLE pruned_mark; DROP TABLE pruning;"
             "ALTER TABLE edition DROP COLUMN pruned; ALTER TABLE subscription DROP COLUMN arrived_at;"
             "DROP INDEX ix_outbox_held; DROP TABLE undecided; ALTER TABLE feed DROP COLUMN entry_count;"
-            "DROP INDEX ix_edition_live; ALTER TABLE edition DROP COLUMN tally;"
+            "DROP INDEX ix_edition_unsaid; DROP INDEX ix_edition_live; ALTER TABLE edition DROP COLUMN tally;"
             "DROP INDEX ix_outbox_unhad; DROP INDEX ix_outbox_doubt; DROP INDEX ix_entry_url;"
             "DROP INDEX ix_story_label;"
             "DROP INDEX ix_entry_original_url; DROP INDEX ix_entry_feed_id_seen_at; DROP INDEX ix_variant_fullest;"
@@ -370,7 +370,8 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "ALTER TABLE full_text DROP COLUMN image_url; ALTER TABLE variant DROP COLUMN attached;"
             "ALTER TABLE variant DROP COLUMN moved;"
             "DROP INDEX ix_edition_laying_out; ALTER TABLE edition DROP COLUMN laying_out;"
-            "ALTER TABLE outbox DROP COLUMN named"
+            "ALTER TABLE outbox DROP COLUMN named;"
+            "ALTER TABLE edition DROP COLUMN last_at"
         )
     connection.close()
     house.day("marimba")

@@ -83,7 +83,7 @@ def prepare(
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None
-        with recipients.laid_out(session, turns_of(session, row, settings, now=now)):
+        with recipients.laid_out(session, row.id, turns_of(session, row, settings, now=now)):
             groups = recipients.due_groups(session, row.id)
         if not groups:
             return None
@@ -133,7 +133,7 @@ def compose(
     session.flush()
     if not due:
         return Composed(name, why="no active subscribers")
-    with recipients.laid_out(session, due):
+    with recipients.laid_out(session, row.id, due):
         groups = recipients.due_groups(session, row.id)
         if not groups:
             return Composed(name, why="no subscriber wants one now")

@@ -121,7 +121,7 @@ def _look(
         at, first = (edition.composed_at, edition.number == 1) if edition else (now, None)
         seen = _Seen(edition.id or 0 if edition else 0)
         seen.turns = turns_of(session, row, settings, now=at, first=first)
-        with recipients.laid_out(session, seen.turns):
+        with recipients.laid_out(session, row.id or 0, seen.turns):
             groups = recipients.due_groups(session, row.id, edition=edition)
         if edition:
             choices = recipients.VariantKey
@@ -215,7 +215,7 @@ def _more(database: Database, seen: _Seen, name: str, config: Config) -> bool:
             return False
         settings, first = config.newsletters[name], edition.number == 1
         turns = turns_of(session, row, settings, now=edition.composed_at, first=first, unread=edition.upto_seq)
-        with recipients.laid_out(session, turns):
+        with recipients.laid_out(session, row.id or 0, turns):
             groups = recipients.groups_left(session, row.id or 0, edition)
     return any(seen.known.get(_plain(group), recipients.MUTED) is not None for group in groups)
 
@@ -285,7 +285,7 @@ def _left(database: Database, seen: _Seen, name: str, *, marks: bool) -> Sequenc
     with database.read() as session:
         row = newsletters.find(session, name)
         edition = session.get(Edition, seen.edition_id) if seen.edition_id else None
-        with recipients.laid_out(session, seen.turns):
+        with recipients.laid_out(session, row.id or 0, seen.turns):
             return recipients.left_to_lay(session, edition, row.id or 0, variants, marks=marks)
 
 
@@ -296,7 +296,7 @@ def _step(database: Database, seen: _Seen, name: str, some: Sequence[int], *, ma
     """
     with database.write() as session:
         row, edition = _locked(session, seen, name) if seen.edition_id else (newsletters.lock(session, name), None)
-        with recipients.laid_out(session, seen.turns):
+        with recipients.laid_out(session, row.id or 0, seen.turns):
             recipients.owe(
                 *(session, row.id or 0, seen.known),
                 edition=edition,

@@ -86,6 +86,7 @@ _NO_SYNC = {"synchronize_session": False}
 
 # Moments that decide nothing: shown, told, or the word of others that is bounded where it is read.
 SHOWN = {
+    "edition.last_at",  # later than it was it costs a look at letters, whose moments decide
     "entry.published_at",
     "entry.updated_at",
     "entry.withdrawn_at",

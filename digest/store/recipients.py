@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -111,13 +111,22 @@ _turn = sa.Table(
 _made = sa.Table(
     "made_for",
     sa.MetaData(),
-    sa.Column("since", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("topics", sa.Text, primary_key=True),
-    sa.Column("language", sa.String, primary_key=True),
-    sa.Column("plain", sa.Boolean, primary_key=True),
-    sa.Column("chosen_from", sa.Text, primary_key=True),
-    sa.Column("taste", sa.String, primary_key=True),
-    sa.Column("variant_id", sa.Integer),  # the same
+    sa.Column("since", sa.Integer),
+    sa.Column("topics", sa.Text),
+    sa.Column("language", sa.String),
+    sa.Column("plain", sa.Boolean),
+    sa.Column("chosen_from", sa.Text),
+    sa.Column("taste", sa.String),
+    sa.Column("variant_id", sa.Integer),  # as in `variants` of `owe`
+    # PostgreSQL joins without, and has none of texts as long as some choices are.
+    sa.Index("ix_made_for", "since", "topics", "language", "plain", "chosen_from", "taste").ddl_if(dialect="sqlite"),
+    prefixes=["TEMPORARY"],
+)
+_recent = sa.Table(
+    "recent_edition",
+    sa.MetaData(),
+    sa.Column("until", UtcTime, primary_key=True),  # no letter of it was tried later, or is to be
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     prefixes=["TEMPORARY"],
 )
 _some = sa.Table(
@@ -138,6 +147,7 @@ _due = sa.Table(
     prefixes=["TEMPORARY"],
 )
 _NO_SYNC = {"synchronize_session": False}
+_NO_END = datetime(9999, 1, 1, tzinfo=UTC)
 
 MUTED = 0  # in place of a variant: they mute all of it
 _TOGETHER = 64  # variants whose readers are owed their letters together
@@ -169,7 +179,7 @@ def readers_hours(session: Session, newsletter_id: int, *, unread: int | None = 
 
 
 @contextmanager
-def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterator[None]:
+def laid_out(session: Session, newsletter_id: int, turns: Mapping[Hours, Sequence[Turn]]) -> Iterator[None]:
     """Within the block, `due_groups`, `owe` and their like know who of which schedule is due."""
     rows = [
         asdict(turn) | {"cadence": cadence, "hour": -1 if hour is None else hour, "zone": zone, "number": number}
@@ -177,8 +187,26 @@ def laid_out(session: Session, turns: Mapping[Hours, Sequence[Turn]]) -> Iterato
         for number, turn in enumerate(theirs)
     ]
     _lay(session, _turn, rows)
+    earliest = _earliest(turn for theirs in turns.values() for turn in theirs)
+    _lay(session, _recent, _going_since(session, newsletter_id, earliest))
     yield
+    _recent.drop(session.connection())
     _turn.drop(session.connection())
+
+
+def _earliest(turns: Iterable[Turn]) -> datetime | None:
+    """The earliest moment since which somebody may have had a letter."""
+    moments = (moment for turn in turns for moment in (turn.day, turn.missed, turn.spent) if moment is not None)
+    return min(moments, default=None)
+
+
+def _going_since(session: Session, newsletter_id: int, moment: datetime | None) -> list[dict[str, Any]]:
+    """The editions that may have a letter that was tried since then, or is to be: few of a year's."""
+    if moment is None:
+        return []
+    ended: Any = sa.select(col(Edition.id), sa.case((col(Edition.tally).is_not(None), col(Edition.last_at))))
+    rows = session.execute(ended.where(col(Edition.newsletter_id) == newsletter_id)).all()
+    return [{"id": id_, "until": last or _NO_END} for id_, last in rows if last is None or last >= moment]
 
 
 def _lay(session: Session, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -269,14 +297,17 @@ def _has_turn(edition: Edition | None = None) -> tuple[sa.ColumnElement[bool], .
 
 def _had_since(moment: Any, but: int | None) -> sa.ColumnElement[bool]:
     """Did a letter of an edition (`but` one) go to them since, or is it to go?"""
-    letter = sa.select(col(OutboxRow.id)).where(
+    # Edition by edition, which are few: a reader has letters of years. As a join SQLite might go through these first.
+    letter = sa.exists().where(
+        col(OutboxRow.edition_id) == _recent.c.id,
+        col(OutboxRow.subscriber_id) == col(Subscription.subscriber_id),
         col(OutboxRow.subscription_id) == col(Subscription.id),
-        col(OutboxRow.edition_id) != (but or 0),  # of a notice it is NULL
         col(OutboxRow.state) != OutboxState.DROPPED,
         # Of one under way `due_at` is when its lease runs out.
         sa.func.coalesce(col(OutboxRow.tried_at), col(OutboxRow.due_at)) >= moment,
     )
-    return letter.correlate(Subscription, _turn).exists()
+    recent = sa.select(_recent.c.id).where(_recent.c.until >= moment, _recent.c.id != (but or 0))
+    return recent.where(letter.correlate(Subscription, _turn, _recent)).correlate(Subscription, _turn).exists()
 
 
 def owe(

@@ -192,6 +192,7 @@ def pardon(session: Session, refused: Sequence[tuple[int, int, datetime]], *, no
     """Owe letters again that this pass refused, as (id, attempt, due): it was not their fault. How many."""
     if not refused:
         return 0
+    tallies.reopen(session, letters=[letter_id for letter_id, _attempt, _due in refused])
     ahead = shared_now(session, now) - now
     rows = [{"letter": letter_id, "attempt": attempt, "due": due_at + ahead} for letter_id, attempt, due_at in refused]
     box = OutboxRow.__table__  # type: ignore[attr-defined]

@@ -55,8 +55,21 @@ def count(session: Session, *, now: datetime) -> None:
         latest = session.execute(sa.select(*moments).where(col(OutboxRow.edition_id) == id_)).one()
         if max(filter(None, latest), default=now) > shared_now(session, now) + TOLERANCE:
             continue
-        values = sa.update(Edition).where(col(Edition.id) == id_).values(tally=of_rows(session, id_))
-        session.execute(values, execution_options=_NO_SYNC)
+        values = {"tally": of_rows(session, id_), "last_at": _last(session, id_, now)}
+        session.execute(sa.update(Edition).where(col(Edition.id) == id_).values(values), execution_options=_NO_SYNC)
+    # An older release counted these, and did not say.
+    unsaid = col(Edition.tally).is_not(None), col(Edition.last_at).is_(None)
+    query = sa.select(col(Edition.id)).where(*unsaid).order_by(col(Edition.id).desc()).limit(_AT_A_TIME)
+    for number in session.scalars(query.with_for_update(skip_locked=True)).all():
+        said = sa.update(Edition).where(col(Edition.id) == number).values(last_at=_last(session, number or 0, now))
+        session.execute(said, execution_options=_NO_SYNC)
+
+
+def _last(session: Session, edition_id: int, now: datetime) -> datetime:
+    """When the last letter of an edition was tried first, or was to be: as `recipients` asks for it. None left: now."""
+    went: Any = sa.func.max(sa.func.coalesce(col(OutboxRow.tried_at), col(OutboxRow.due_at)))
+    theirs = col(OutboxRow.edition_id) == edition_id, col(OutboxRow.state) != OutboxState.DROPPED
+    return session.execute(sa.select(went).where(*theirs)).scalar_one() or now
 
 
 def of_rows(session: Session, edition_id: int) -> dict[str, int]:

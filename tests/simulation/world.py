@@ -342,7 +342,7 @@ def _owe(session: Any, name: str, shape: Shape, config: Config) -> None:
         session.add(variant)
         session.flush()
         groups[recipients.Group(0, sa_text(topics), "", False)] = variant.id
-    with recipients.laid_out(session, {("", None, ""): [Turn(START, START)]}):
+    with recipients.laid_out(session, paper.id, {("", None, ""): [Turn(START, START)]}):
         recipients.owe(session, paper.id, groups, edition=made, upto=made.upto_seq, marks=False, now=START)
 
 
