@@ -18,7 +18,7 @@ from digest.parse import seen
 from digest.parse.text import MAX_URL, unescape
 
 HEAD = 6_000  # characters of markup in which an excerpt is looked for
-_VERSION = 3  # of what is stored: another is made anew
+_VERSION = 4  # of what is stored: another is made anew
 _WORDS_A_MINUTE = 230
 # Of curation's own lists, read as data.
 _BOILERPLATE = Path(__file__).parents[1] / "curate" / "boilerplate.toml"
