@@ -301,7 +301,7 @@ def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> N
 
 
 def _old(player: Player, rows: dict[Key, Any], wrong: list[str]) -> None:
-    """Nothing is begun that is older than its lifetime, from its first attempt or from the first since it was let go."""
+    """Nothing is begun that is older than its lifetime: from its first attempt, or the first since it was let go."""
     plan = player.plan
     lifetime = float(plan.smtp["lifetime_hours"]) * 3600
     if plan.leaps:
