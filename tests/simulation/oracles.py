@@ -306,16 +306,17 @@ def _old(player: Player, rows: dict[Key, Any], wrong: list[str]) -> None:
     lifetime = float(plan.smtp["lifetime_hours"]) * 3600
     if plan.leaps:
         return
+    letters = Counter(key[2] for key in rows)  # of which of several an RCPT is, nobody can tell
     first: dict[str, float] = {}
     for seen in _seen(player):
-        if seen.step != "RCPT":
+        if seen.step != "RCPT" or letters[seen.recipient.removeprefix(MOVED)] > 1:
             continue
         who = seen.recipient.removeprefix(MOVED)
         let_go = max((at for at, whose in player.let_go if at <= seen.at and who in whose), default=0.0)
         if first.get(who, -1.0) < let_go:
             first[who] = seen.at
         begun = first[who]
-        if seen.at - begun > lifetime + 3600 * 3 and not plan.shape.line and plan.shape.editions == 1:
+        if seen.at - begun > lifetime + 3600 * 3 and not plan.shape.line:
             wrong.append(
                 f"P5 the letter to {who} goes out {(seen.at - begun) / 86_400:.1f} days after it was first "
                 f"tried, and its lifetime is {lifetime / 3600:.0f} hours"
