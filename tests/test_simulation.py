@@ -85,7 +85,7 @@ def test_what_is_let_go_on_last_comes_to_its_end_too(theatre: Theatre) -> None:
     (let_go, who), *_ = player.let_go
     assert who == {"reader0@alpha.example"}
     tried = [seen.at for relay in player.relays for seen in relay.log if seen.step == "RCPT" and seen.at > let_go]
-    assert tried[0] - let_go > 6 * 3600
+    assert tried[0] - let_go > 3 * 3600
 
 
 def test_no_error_put_in_on_purpose_is_stale() -> None:

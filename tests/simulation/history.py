@@ -169,8 +169,11 @@ class Player:
 
         Also what was let go on last, whose lifetime begins with its next attempt and not before.
         """
+        half = float(self._smtp["lifetime_hours"]) * 1800
         for _ in range(3):
-            self._pass(float(self._smtp["lifetime_hours"]) * 3600 + LATER)
+            self._pass(half)
+            self._await([self._start(-1, Start())])  # an attempt that must not make its life longer
+            self._pass(half + LATER)
             for _ in range(2):  # soon, or an edition that was let go on would be late once more
                 self._await([self._start(-1, Start())])
                 self._cure(letters=False)
