@@ -15,6 +15,9 @@ from starlette.testclient import TestClient
 
 from digest import edition, sign, subscribe
 from digest.config import Config
+from digest.deliver.content import Contents
+from digest.deliver.ledger import Batch, Ledger
+from digest.deliver.papers import Papers
 from digest.demo.site import FeedSite
 from digest.models import (
     Admission,
@@ -327,6 +330,26 @@ def test_a_letter_put_off_in_days_to_come_is_tried_again_and_lives_on(database, 
     heal(database, config, MONDAY)
     row = one(database, OutboxRow)
     assert (row.due_at, row.tried_at) == (MONDAY, MONDAY)
+
+
+@on_sqlite
+@pytest.mark.parametrize("ends", ["given back", "put off"])
+def test_what_a_pass_leaves_whose_clock_leapt_a_month_ahead_is_due_now(database, config, clock, ends):
+    """By its moment alone it could wait for its reader's own day, which may be so far ahead."""
+    owe(database, config, "ada@example.org")
+    heal(database, config, MONDAY)
+    papers = Papers(config, {1: "daily"}, frozenset())
+    ledger = Ledger(database, Contents(papers), papers, clock=clock)
+    claimed = claim(database, MONDAY)
+    batch = Batch(put_off=claimed)
+    if ends == "given back":
+        batch = Batch(unmarked=list(mark(database, claimed, MONDAY).items()))
+    clock.pass_(days=30)
+    ledger.commit(batch)
+    assert one(database, OutboxRow).due_at >= MONDAY + timedelta(days=30)
+    assert heal(database, config, MONDAY) == {"letters": 1}
+    row = one(database, OutboxRow)
+    assert (row.state, row.due_at, row.attempts) == (OutboxState.OWED, MONDAY, 0)
 
 
 def test_a_letter_tried_before_it_was_written_has_its_life_before_it(database, config):

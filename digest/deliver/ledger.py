@@ -20,6 +20,8 @@ from digest.deliver.shares import ALL, Share
 from digest.errors import CommitUnknown, StorageError, Unwitnessed
 from digest.models import EditionState, OutboxState
 from digest.store import Database, edition_states, outbox, refusals, relays, suppressions, witness
+from digest.store import clock as clock_days
+from digest.store.database import shared_now
 from digest.store.disk_space import Room
 
 CLAIM_LEASE = timedelta(seconds=45)  # for letters that are about to be marked; of who is killed they rest so long
@@ -118,6 +120,7 @@ class Ledger:
         self._numbers = frozenset(papers.numbers)
         self._count_hours = papers.counts_hours
         self._late_asked_at = clock()
+        self._day = clock_days.utc_day(self._late_asked_at)
         self.room = Room(database)
         self._unknown: Committed | None = None
         self._out: dict[int, outbox.Claimed] = {}  # letters that we marked, and that are not settled
@@ -192,6 +195,10 @@ class Ledger:
 
     def _write(self, session: Session, batch: Batch, done: Committed) -> None:
         now = self.clock()
+        if clock_days.utc_day(now) > self._day:
+            # Where this is the clock that leapt ahead, the day bears witness that what we put off or give back now is
+            # due too late: by its moment alone it could be a letter that waits for its reader's own day.
+            clock_days.note_day(session, now=shared_now(session, now))
         if batch.outcomes:
             done.settled = outbox.settle(session, batch.outcomes, now=now)
         for letter, status in batch.suppressions:

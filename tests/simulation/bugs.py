@@ -104,7 +104,7 @@ BUGS = (
         "store/outbox_words.py",
         "tried_at = coalesce(tried_at, ?)",
         "tried_at = ?",
-        ("clocks",),
+        ("odd-replies", "clocks"),
     ),
     Bug(
         "a letter is dated anew at each attempt",

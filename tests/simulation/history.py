@@ -64,6 +64,7 @@ class Player:
         self.verdict = Verdict(plan, log=self.stage.log)
         self.healed_at = FOREVER
         self.cured_at: list[float] = []
+        self.let_go: list[tuple[float, set[str]]] = []  # whose letters are owed anew, with a lifetime that starts over
         self._smtp = dict(plan.smtp)
         self._counts: Counter[tuple[int, str]] = Counter()
         self._rcpts = 0
@@ -161,12 +162,23 @@ class Player:
             self._await([self._start(-1, Start())])
         oracles.settled(self)
         if self._owed():
-            self._pass(float(self._smtp["lifetime_hours"]) * 3600 + LATER)
-            for _ in range(3):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """What nobody takes comes to its end.
+
+        Also what was let go on last, whose lifetime begins with its next attempt and not before.
+        """
+        half = float(self._smtp["lifetime_hours"]) * 1800
+        for _ in range(3):
+            self._pass(half)
+            self._await([self._start(-1, Start())])  # an attempt that must not make its life longer
+            self._pass(half + LATER)
+            for _ in range(2):  # soon, or an edition that was let go on would be late once more
                 self._await([self._start(-1, Start())])
                 self._cure(letters=False)
                 if not self._owed():
-                    break
+                    return
                 self._pass(LATER)
 
     def _news(self) -> None:
@@ -184,6 +196,7 @@ class Player:
         return bool(waiting or any(counts.get(state) for state in ("owed", "claimed", "sending")))
 
     def _cure(self, *, letters: bool = True) -> None:
+        ended = self._ended()
         if self.stage.rows(
             "SELECT 1 FROM edition WHERE state IN ('held', 'paused') UNION ALL"
             " SELECT 1 FROM outbox WHERE state = 'held' LIMIT 1"
@@ -193,6 +206,12 @@ class Player:
         if self.plan.mass and self.stage.count().get("refused"):
             self.stage.owe_again_refused()
         self._pass(1.0)
+        if anew := ended - self._ended():
+            rows = self.stage.letters()
+            self.let_go.append((self.hub.now, {rows[number][0][2] for number in anew}))
+
+    def _ended(self) -> set[int]:
+        return {row["id"] for row in self.stage.rows("SELECT id FROM outbox WHERE settled_at IS NOT NULL")}
 
     def _pass(self, seconds: float) -> None:
         end = self.hub.now + seconds

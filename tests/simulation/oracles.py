@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from .mail import Key, Seen
+from .mail import MOVED, Key, Seen
 from .world import OK, UNAVAILABLE, expected, storage_failed, wish
 
 if TYPE_CHECKING:
@@ -301,20 +301,24 @@ def _patient(player: Player, said: dict[str, list[Seen]], wrong: list[str]) -> N
 
 
 def _old(player: Player, rows: dict[Key, Any], wrong: list[str]) -> None:
-    """Nothing is begun that is older than its lifetime."""
+    """Nothing is begun that is older than its lifetime: from its first attempt, or the first since it was let go."""
     plan = player.plan
     lifetime = float(plan.smtp["lifetime_hours"]) * 3600
     if plan.leaps:
         return
+    letters = Counter(key[2] for key in rows)  # of which of several an RCPT is, nobody can tell
     first: dict[str, float] = {}
     for seen in _seen(player):
-        if seen.step != "RCPT":
+        if seen.step != "RCPT" or letters[seen.recipient.removeprefix(MOVED)] > 1:
             continue
-        begun = first.setdefault(seen.recipient, seen.at)
-        cured = max((at for at in player.cured_at if at <= seen.at), default=begun)
-        if seen.at - max(begun, cured) > lifetime + 3600 * 3 and not plan.shape.line and plan.shape.editions == 1:
+        who = seen.recipient.removeprefix(MOVED)
+        let_go = max((at for at, whose in player.let_go if at <= seen.at and who in whose), default=0.0)
+        if first.get(who, -1.0) < let_go:
+            first[who] = seen.at
+        begun = first[who]
+        if seen.at - begun > lifetime + 3600 * 3 and not plan.shape.line:
             wrong.append(
-                f"P5 the letter to {seen.recipient} goes out {(seen.at - begun) / 86_400:.1f} days after it was first "
+                f"P5 the letter to {who} goes out {(seen.at - begun) / 86_400:.1f} days after it was first "
                 f"tried, and its lifetime is {lifetime / 3600:.0f} hours"
             )
 
