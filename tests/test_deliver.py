@@ -396,6 +396,19 @@ def test_what_was_taken_in_writing_from_a_dead_sender_is_given_back_in_writing(d
     assert looked_for(ledger_of(database, config, clock)) == letters, "at once, and not when the lease is over"
 
 
+def test_what_a_batch_gives_back_may_be_claimed_by_it(database, mailing, clock):
+    """Whoever finds nothing does not look again: what was returned meanwhile would wait for the next pass."""
+    config = mailing()
+    owe(database, config, *PEOPLE)
+    ledger = ledger_of(database, config, clock)
+    letters = looked_for(ledger)
+    marked = ledger.commit(Batch(marks=letters)).marked
+    wish = Wish(letters[0].source, 9)
+    done = ledger.commit(Batch(unmarked=list(marked.items()), wish=wish))
+    assert done.claim is not None and [letter.id for letter in done.claim.letters] == [letter.id for letter in letters]
+    assert ledger.commit(Batch(marks=letters)).marked.keys() == marked.keys()
+
+
 @on_sqlite
 @pytest.mark.parametrize("why", ["a share", "a canary"])
 def test_letters_that_are_counted_before_they_are_marked_are_claimed_in_writing(database, mailing, clock, why):

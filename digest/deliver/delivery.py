@@ -295,7 +295,7 @@ class Delivery:
             if (doubted := self.judge.doubted(edition_id)) is not None:
                 self._quarantine(doubted)
             self._ask_judge(edition_id)
-        if batch.given_back or done.pardoned:
+        if batch.given_back or batch.unclaimed or batch.lapsed or done.pardoned:
             for lane in self._lanes.values():
                 lane.claims.look_again()
         self._take_marked(done)

@@ -294,7 +294,9 @@ class Ledger:
         done.claim_lease = lease
         done.claim = outbox.Claim()
         if limit > 0:
-            ours = self._out.keys() - {outcome.letter_id for outcome in done.batch.outcomes}
+            # What this batch gives back is owed again before it is asked, and nobody else may look for it later.
+            ended = {outcome.letter_id for outcome in done.batch.outcomes}
+            ours = self._out.keys() - ended - {letter_id for letter_id, _ in done.batch.given_back}
             # Where all senders count letters before they are marked, or we do, it is written down who has them.
             written = not self._alone or self._most is not None or not (done.canary is None or done.canary.passed)
             ours |= self._found.keys() - self._let_go(done.batch)
