@@ -64,7 +64,7 @@ class Delivery:
         self._routes: list[Route] = []
         self._lanes: dict[Number, Lane] = {}
         self._begun: list[Lane] = []  # those that are awake
-        self._turn = 0
+        self._turn = 0  # looks so far: of lanes that want letters, who asked last goes last
         self._shared_out = 0  # how often letters got a relay: whose are looked after first, so that no lane always is
         self._marking: dict[int, tuple[Waiting, Lane, Route]] = {}
         self.judge = Judge(max_refused=self._papers.config.smtp.max_refused)

@@ -232,10 +232,10 @@ def claim(
 
     One statement, so two workers never hold one letter: PostgreSQL skips locked rows, SQLite has one writer
     and leaves the clause out. Where it is not `written`, two may hold one, and who marks it first has it. Whose
-    reader has left meanwhile is dropped. A letter whose lease ran out while
-    it was being sent was in the hands of someone who died: its mail may be with the reader already, so it is
-    flagged `in_doubt`, and kept back if `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent
-    after a crash can be told for what it is (RFC 1047). What was first tried longer than `lifetime` ago is not
+    reader has left meanwhile is dropped. A letter whose lease ran out while it was being sent was in the hands of
+    someone who died: its mail may be with the reader already, so it is flagged `in_doubt`, and kept back if
+    `hold_doubtful`. Message-ID and bytes stay the same, so a copy sent after a crash can be told for what it is
+    (RFC 1047). What was first tried longer than `lifetime` ago is not
     tried again: refused, or held where it is in doubt; a notice that old is of use to nobody and is dropped.
     """
     now = shared_now(session, now)
