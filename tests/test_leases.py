@@ -6,26 +6,37 @@ each process does is the same each time.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import logging
 import random
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+import forked
+import leasing
 import pytest
 import sqlalchemy as sa
-from test_collect import MONDAY
+import test_collect
+from test_collect import MONDAY, Reply, Site, add, at_home, rss, run, settings
 
+from digest import collect
 from digest.collect import leases
 from digest.collect.hosts import Held, Hosts
 from digest.collect.leases import Shared
 from digest.config import Collect
-from digest.errors import StorageError
-from digest.store import Database, host_leases
+from digest.errors import NotFound, StorageError
+from digest.models import Entry
+from digest.store import Database, host_leases, websub
 from digest.store.worker_tables import HostLease
+from digest.values import Pictured, Stub
+
+site = test_collect.site
 
 GAP, AT_ONCE = 0.5, 2
 PAPER = "paper.example"
@@ -35,6 +46,7 @@ class Timeless(asyncio.SelectorEventLoop):
     """A loop whose clock stands still while something is done, and leaps to what is waited for. No threads."""
 
     now = 0.0
+    running: ClassVar[Timeless | None] = None
 
     def time(self) -> float:
         return self.now
@@ -59,7 +71,11 @@ def timeless(play: Callable[[Timeless], Coroutine[Any, Any, None]]) -> None:
     with asyncio.Runner(loop_factory=Timeless) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, Timeless)
-        runner.run(play(loop))
+        Timeless.running = loop
+        try:
+            runner.run(play(loop))
+        finally:
+            Timeless.running = None
 
 
 class Server:
@@ -112,11 +128,11 @@ class Machine:
 
 
 @pytest.fixture(autouse=True)
-def server_clock(request: pytest.FixtureRequest, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def server_clock(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL's clock is the loop's, whatever the machines say; a SQLite file has the one of its machine."""
 
     def ahead(_session: object, now: datetime) -> timedelta:
-        return MONDAY + timedelta(seconds=asyncio.get_event_loop().time()) - now
+        return MONDAY + timedelta(seconds=Timeless.running.now if Timeless.running else 0) - now
 
     monkeypatch.setattr("digest.store.database.server_ahead", ahead)
 
@@ -143,7 +159,7 @@ def counted(database: Database) -> Iterator[list[str]]:
 # ---------------------------------------------------------------- manners
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 8))])
 def test_several_processes_keep_the_manners_of_one(database: Database, seed: int) -> None:
     async def play(loop: Timeless) -> None:
         rng, server = random.Random(seed), Server(loop)
@@ -285,6 +301,20 @@ def test_a_clock_that_leapt_leaves_no_host_to_nobody(database: Database) -> None
     timeless(play)
 
 
+@pytest.mark.parametrize("gap", [3.5, 10])
+def test_a_slow_host_is_as_slow_for_all_together(database: Database, gap: float) -> None:
+    async def play(loop: Timeless) -> None:
+        server = Server(loop)
+        machines = [Machine(name, database, loop, host_gap_seconds=gap) for name in "ab"]
+        left = await asyncio.gather(*(machine.ask(server, times=3, seconds=1) for machine in machines))
+        for machine in machines:
+            await machine.hosts.close()
+        server.check(gap=gap)
+        assert len(server.came) == 6 - sum(left) >= 4
+
+    timeless(play)
+
+
 # ---------------------------------------------------------------- what hosts said
 
 
@@ -395,3 +425,162 @@ def test_leases_that_nobody_gave_back_are_no_rows_for_ever(database: Database) -
         assert list(names) == [PAPER], "its gap is still to be kept"
 
     timeless(play)
+
+
+# ---------------------------------------------------------------- who asks strangers
+
+
+def paper(site: Site) -> str:
+    return f"http://{PAPER}:{site.port}"
+
+
+def an_entry(database: Database, site: Site) -> tuple[int, int]:
+    """The number of a feed at the paper, and of its entry."""
+    [feed_id] = add(database, f"{paper(site)}/feed")
+    with database.write() as session:
+        entry = Entry(feed_id=feed_id, key="1", url=f"{paper(site)}/1", seen_at=MONDAY, changed_at=MONDAY)
+        session.add(entry)
+        session.flush()
+        return feed_id, entry.id or 0
+
+
+def ask_feeds(database: Database, site: Site) -> Callable[[datetime], int]:
+    add(database, f"{paper(site)}/feed")
+    return lambda now: run(database, settings(), now=now, resolve=at_home).new
+
+
+def ask_pages(database: Database, site: Site) -> Callable[[datetime], int]:
+    _, entry_id = an_entry(database, site)
+    stub = Stub(entry_id, f"{paper(site)}/page", "One", "One said.", "", f"{paper(site)}/feed")
+
+    def ask(now: datetime) -> int:
+        terms = {"clock": lambda: now, "seconds": 60, "most": 9, "resolve": at_home}
+        return asyncio.run(collect.read_full_texts(database, settings(), [stub], **terms)).asked
+
+    return ask
+
+
+def ask_pictures(database: Database, site: Site) -> Callable[[datetime], int]:
+    feed_id, entry_id = an_entry(database, site)
+    wanted = Pictured(entry_id, feed_id, (f"{paper(site)}/picture",), f"{paper(site)}/feed")
+
+    def ask(now: datetime) -> int:
+        terms = {"clock": lambda: now, "seconds": 60, "most": 9, "resolve": at_home}
+        return asyncio.run(collect.read_pictures(database, settings(), [wanted], **terms)).asked
+
+    return ask
+
+
+def ask_hubs(database: Database, site: Site) -> Callable[[datetime], int]:
+    [feed_id] = add(database, f"{paper(site)}/feed")
+    with database.write() as session:
+        websub.discovered(session, feed_id, None, f"{paper(site)}/hub", f"{paper(site)}/feed", now=MONDAY)
+    config = settings(websub=True).model_copy(update={"base_url": "https://news.example"})
+
+    def ask(now: datetime) -> int:
+        reached: list[str] = []
+
+        async def resolve(host: str, _port: int) -> list[str]:
+            reached.append(host)
+            return ["127.0.0.1"]
+
+        asyncio.run(collect.ask_hubs(database, config, clock=lambda: now, resolve=resolve, rng=random.Random(1)))
+        return len(reached)
+
+    return ask
+
+
+def look(database: Database, site: Site) -> Callable[[datetime], int]:
+    def ask(now: datetime) -> int:
+        words = f"{paper(site)}/feed"
+        terms = {"clock": lambda: now, "resolve": at_home, "database": database}
+        try:
+            found = asyncio.run(collect.look(words, settings(), **terms))
+        except Held:
+            return 0
+        return len(found.feed.entries) if found.feed else 0
+
+    return ask
+
+
+def read_lists(database: Database, site: Site) -> Callable[[datetime], int]:
+    def ask(now: datetime) -> int:
+        terms = {"clock": lambda: now, "resolve": at_home, "database": database}
+        try:
+            return len(asyncio.run(collect.gather(f"{paper(site)}/list", settings(), **terms)).outlines)
+        except NotFound:
+            return 0
+
+    return ask
+
+
+DOORS = [ask_feeds, ask_pages, ask_pictures, ask_hubs, look, read_lists]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_nobody_asks_a_host_that_another_process_asks_and_nothing_is_lost(
+    database: Database, site: Site, door: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "LOOK", 0.001)
+    monkeypatch.setattr(leases, "LOOKS", 3)
+    listed = f'<opml version="2.0"><body><outline xmlUrl="{site.base}/feed"/></body></opml>'.encode()
+    site.pages |= {"/feed": Reply(rss("one")), "/list": Reply(listed)}
+    ask = door(database, site)
+    with database.write() as session:
+        assert host_leases.take(session, [PAPER], "another", now=MONDAY) == {PAPER: 0.0}
+    assert ask(MONDAY) == 0
+    assert [path for path in site.paths() if path != "/feed" or door is not read_lists] == []
+    # The other one was killed: its lease is over a while later.
+    later = MONDAY + timedelta(hours=1)
+    monkeypatch.setattr("digest.store.database.server_ahead", lambda session, now: later - now)
+    assert ask(later) == 1
+    assert leased(database) == []
+
+
+def test_who_makes_a_ledger_of_hosts_shares_it() -> None:
+    """Each place in `digest` that asks strangers, those that come later too."""
+    found = []
+    for path in sorted(Path(leases.__file__).parent.parent.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        calls = [node for node in ast.walk(ast.parse(text if "Hosts(" in text else "")) if isinstance(node, ast.Call)]
+        made = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "Hosts"]
+        found += [(path.name, "shared" in {word.arg for word in node.keywords}) for node in made]
+    assert len(found) >= 6
+    assert [name for name, shared in found if not shared] == []
+
+
+@pytest.mark.long
+def test_two_real_processes_ask_a_real_server_one_after_the_other(database: Database, site: Site) -> None:
+    going, most, lock = 0, 0, threading.Lock()
+
+    def slowly(handler: Any) -> None:
+        nonlocal going, most
+        with lock:
+            going += 1
+            most = max(most, going)
+        threading.Event().wait(0.03)
+        with lock:
+            going -= 1
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"ok")
+
+    site.pages |= {f"/{n}": slowly for n in range(12)}
+    terms = {"host_connections": 1, "host_gap_seconds": 0, "allow_private_addresses": True}
+    url = database.engine.url.render_as_string(hide_password=False)
+    pipes, processes = [], []
+    for half in (range(6), range(6, 12)):
+        ours, theirs = forked.context().Pipe()
+        words = (url, MONDAY, [f"{paper(site)}/{n}" for n in half], theirs, terms)
+        processes.append(forked.context().Process(target=leasing.asking, args=words))
+        processes[-1].start()
+        pipes.append(ours)
+    assert [pipe.recv() for pipe in pipes] == ["ready"] * 2
+    for pipe in pipes:
+        pipe.send("go")
+    assert [pipe.recv() for pipe in pipes] == ["done"] * 2
+    for process in processes:
+        process.join()
+    assert (most, len(site.asked)) == (1, 12)
+    assert leased(database) == []

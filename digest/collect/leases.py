@@ -82,15 +82,17 @@ class Leases:
         self._taking: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()  # what is given back is given back before it is asked for anew
 
     def away(self) -> list[str]:
         """Hosts that are known to be asked by another process."""
-        now = self._time() if self._away else 0.0
+        now = self._loop.time() if self._loop is not None else 0.0  # another thread may ask this
         return [host for host, until in list(self._away.items()) if until > now]
 
     async def have(self, host: str) -> float:
         """Wait until a host is ours; in how many seconds a request may begin, as far as others had it. Elsewhere."""
+        self._loop = asyncio.get_running_loop()
         for _ in range(LOOKS):
             if host not in self._ending and self._until.get(host, 0.0) - self._time() >= SAFE:
                 return 0.0
