@@ -10,7 +10,7 @@ feed ── entry ──┐── full_text, entry_picture   robots   picture_fi
 api_key ── api_answer   webhook ── webhook_event   alert   alert_telling
 installation              witnessed_entry                                  mail_feed ── feed
 run   tally   pruning   pruned_mark   edition ── letter_roll   arrival, lasting_id ── newsletter   archive_words
-worker   relay_state   relay_seat   domain_state                                          story_word
+worker   relay_state   relay_seat   domain_state   host_lease   rate_window               story_word
 """
 
 from datetime import datetime

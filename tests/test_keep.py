@@ -959,7 +959,11 @@ def test_letters_may_have_numbers_beyond_32_bits(database, config, clock):
 
 
 @pytest.mark.parametrize(
-    "table", ["relay_state", "relay_seat", "relay_hour", "domain_state", "refusal_count", "pruning", "worker"]
+    "table",
+    [
+        *("relay_state", "relay_seat", "relay_hour", "domain_state", "refusal_count", "pruning", "worker"),
+        *("host_lease", "rate_window"),
+    ],
 )
 def test_what_senders_change_again_and_again_is_changed_within_its_page(kept_postgres, table):
     """PostgreSQL's HOT updates: no index has a new entry for them."""

@@ -367,6 +367,7 @@ def test_a_copy_made_by_a_release_before_the_witness_is_noticed(house):
             "ALTER TABLE edition DROP COLUMN findable;"
             "DROP TABLE entry_picture; DROP TABLE picture_file; DROP TABLE summary;"
             "DROP TABLE worker; DROP TABLE relay_state; DROP TABLE relay_seat; DROP TABLE domain_state;"
+            "DROP TABLE host_lease; DROP TABLE rate_window;"
             "ALTER TABLE full_text DROP COLUMN image_url; ALTER TABLE variant DROP COLUMN attached;"
             "ALTER TABLE variant DROP COLUMN moved;"
             "DROP INDEX ix_edition_laying_out; ALTER TABLE edition DROP COLUMN laying_out;"

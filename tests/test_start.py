@@ -82,8 +82,8 @@ ASKING = {
     *("uvloop", "brotli", "zstandard", "socksio", "nh3"),
 }
 ASK = {
-    *("addresses", "challenge", "client", "fetch", "gathering", "guard", "hosts", "kinship", "manner", "packing"),
-    *("rate_limits", "run", "trouble", "wire"),
+    *("addresses", "challenge", "client", "fetch", "gathering", "guard", "hosts", "kinship", "leases", "manner"),
+    *("packing", "rate_limits", "run", "trouble", "wire"),
 }
 
 

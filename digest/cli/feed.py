@@ -155,7 +155,7 @@ def check(
     Example: digest feed check https://example.org/feed.xml
     """
     options: Options = context.obj
-    config = options.load()
+    config = options.load()  # a look without a database, so without a lease of the host
     found = look_at(url, config, {})
     if found.feed is None or found.answer is None:
         rows = [[c.url, c.title, c.type] for c in found.choices]

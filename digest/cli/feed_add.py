@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from digest.collect import Found, Wish
     from digest.config import Config
     from digest.parse import Candidate, Recipe
+    from digest.store import Database
 
 SHOWN = 5  # entries of a page, before it is stored
 
@@ -111,7 +112,8 @@ def add(
         headers = secrets(login, header)
         title = ""
         if check:
-            found, headers = _choose(url, config, headers, collect.Wish(recipe, sitemap))
+            wish = collect.Wish(recipe, sitemap)
+            found, headers = _choose(url, config, headers, wish, database)
             if found.became:
                 options.say(f"{shown(url)} is {found.became}: {found.url}")
             if recipe is not None:
@@ -179,7 +181,9 @@ def _which(words: str, choices: Sequence[tuple[str, str]]) -> Exception:
     return BadInput(f"{shown(words)} names {len(choices)} feeds; add one of them", hint=lines)
 
 
-def _choose(url: str, config: Config, headers: dict[str, str], wish: Wish) -> tuple[Found, dict[str, str]]:
+def _choose(
+    url: str, config: Config, headers: dict[str, str], wish: Wish, database: Database | None
+) -> tuple[Found, dict[str, str]]:
     """The feed at `url`, the operator's choice where a page names several, and its secrets.
 
     What was given for one origin is not given to another that its page names.
@@ -187,7 +191,7 @@ def _choose(url: str, config: Config, headers: dict[str, str], wish: Wish) -> tu
     from digest.collect.addresses import address
     from digest.origin import same, without_login
 
-    found = look_at(url, config, headers, hint="--no-check adds it anyway", wish=wish)
+    found = look_at(url, config, headers, hint="--no-check adds it anyway", wish=wish, database=database)
     given, login = without_login(address(url)) if address(url) else ("", {})
     headers = login | headers
     if found.feed is not None:
@@ -195,7 +199,7 @@ def _choose(url: str, config: Config, headers: dict[str, str], wish: Wish) -> tu
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise _which(given or url, [(c.url, c.title) for c in found.choices])
     chosen = _ask(found.choices).url
-    return _choose(chosen, config, headers if same(chosen, given) else {}, wish)
+    return _choose(chosen, config, headers if same(chosen, given) else {}, wish, database)
 
 
 def _ask(choices: Sequence[Candidate]) -> Candidate:
@@ -205,14 +209,24 @@ def _ask(choices: Sequence[Candidate]) -> Candidate:
     return choices[min(max(number, 1), len(choices)) - 1]
 
 
-def look_at(url: str, config: Config, headers: dict[str, str], *, hint: str = "", wish: Wish | None = None) -> Found:
+def look_at(
+    url: str,
+    config: Config,
+    headers: dict[str, str],
+    *,
+    hint: str = "",
+    wish: Wish | None = None,
+    database: Database | None = None,
+) -> Found:
     """What is at an address or a place. Raises BadInput, or Unavailable where nobody answers."""
     from digest import collect, event_loop
     from digest.errors import BadInput, FetchError, Unavailable, Unreachable
 
     try:
         return event_loop.run(
-            lambda: collect.look(url, config, clock=now, headers=headers, wish=wish or collect.Wish())
+            lambda: collect.look(
+                url, config, clock=now, headers=headers, wish=wish or collect.Wish(), database=database
+            )
         )
     except FetchError as error:
         hint = "--login asks for user and password" if error.status == 401 and hint else hint

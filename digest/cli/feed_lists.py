@@ -56,7 +56,9 @@ def import_(
         name, settings = config.newsletter(newsletter)
         with database.read() as session:
             newsletter_id = newsletters.find(session, name).id or 0
-        plan = _refreshed(database, config, newsletter_id) if refresh else _gathered(source or "", config, form)
+        plan = (
+            _refreshed(database, config, newsletter_id) if refresh else _gathered(database, source or "", config, form)
+        )
         with database.rehearse() if dry_run else nullcontext(database) as into:
             report = collect.import_feeds(
                 into, plan.outlines, name=name, newsletter=settings, now=now(), lists=plan.lists
@@ -89,11 +91,13 @@ def _tell(options: Options, plan: Plan, report: ImportReport, name: str, *, dry_
     )
 
 
-def _gathered(source: str, config: Config, form: str) -> Plan:
+def _gathered(database: Database, source: str, config: Config, form: str) -> Plan:
     from digest import collect, event_loop
 
     on_the_web = source.lower().startswith(("http://", "https://"))
-    return event_loop.run(lambda: collect.gather(source if on_the_web else _read(source), config, clock=now, form=form))
+    return event_loop.run(
+        lambda: collect.gather(source if on_the_web else _read(source), config, clock=now, form=form, database=database)
+    )
 
 
 def _refreshed(database: Database, config: Config, newsletter_id: int) -> Plan:

@@ -14,6 +14,7 @@ from digest.errors import FetchError, Unavailable
 
 if TYPE_CHECKING:
     from digest.config import Config
+    from digest.store import Database
 
 SPAMD = ("127.0.0.1", 783)
 _SECONDS = 20.0  # for an answer of spamd, which asks block lists itself
@@ -22,17 +23,19 @@ _AT_ONCE = 8
 _VERDICT = re.compile(r"^Spam: *\w+ *; *(-?\d+(?:\.\d+)?) */ *(-?\d+(?:\.\d+)?)", re.MULTILINE | re.IGNORECASE)
 
 
-def lookup(config: Config, addresses: list[str]) -> dict[str, str]:
+def lookup(config: Config, addresses: list[str], database: Database | None = None) -> dict[str, str]:
     """Ask for each page as a run asks for feeds, private addresses left alone; why each that does not answer."""
-    return event_loop.run(lambda: _lookup(config, addresses))
+    return event_loop.run(lambda: _lookup(config, addresses, database))
 
 
-async def _lookup(config: Config, addresses: list[str]) -> dict[str, str]:
+async def _lookup(config: Config, addresses: list[str], database: Database | None) -> dict[str, str]:
     from digest.collect.fetch import Fetcher
     from digest.collect.hosts import Hosts
+    from digest.collect.leases import Shared
 
     turns = asyncio.Semaphore(_AT_ONCE)
-    hosts = Hosts(config.collect, clock=now, by_hand=True)
+    shared = Shared(database) if database is not None else None
+    hosts = Hosts(config.collect, clock=now, by_hand=True, shared=shared)
     async with Fetcher(config, hosts, accept="text/html,*/*;q=0.5") as fetcher:
 
         async def ask(url: str) -> str:

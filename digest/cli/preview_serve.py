@@ -8,6 +8,7 @@ import tempfile
 import webbrowser
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def serve(options: Options, wanted: Wanted, *, port: int, opens: bool, as_json: 
         name, _ = config.newsletter(wanted.newsletter)
         options.judge(config, newsletter=name)
         token = secrets.token_urlsafe(16)
+        lookup = partial(preview_ask.lookup, database=database)
         at = wanted.at.isoformat(timespec="minutes") if wanted.at else ""
         page = application(
             database,
@@ -56,7 +58,7 @@ def serve(options: Options, wanted: Wanted, *, port: int, opens: bool, as_json: 
             token=token,
             clock=now,
             moment=moment,
-            tools=Tools(preview_mail.message, _send, preview_ask.lookup, preview_ask.spam, pictures.had),
+            tools=Tools(preview_mail.message, _send, lookup, preview_ask.spam, pictures.had),
         )
         try:
             listener = socket.create_server(("127.0.0.1", port))

@@ -169,7 +169,7 @@ class Fetcher:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        pass
+        await self._hosts.close()
 
     async def fetch(
         self,

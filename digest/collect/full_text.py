@@ -16,6 +16,7 @@ from digest.collect.addresses import host_of, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts, exchange
+from digest.collect.leases import Shared
 from digest.collect.manner import Manner
 from digest.collect.report import FullTextReport
 from digest.collect.rules import Rules, end, passing
@@ -104,7 +105,8 @@ class _Reader:
         settings = self._config.collect
         most = min(settings.connections, CONNECTIONS)
         connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pages")
-        self._hosts = Hosts(settings, clock=self._clock, known=await self._store(self._known))
+        shared = Shared(self._database, self._storing)
+        self._hosts = Hosts(settings, clock=self._clock, known=await self._store(self._known), shared=shared)
         seats = asyncio.Semaphore(connections)
         # Who waits for a slow host's turn keeps no seat from the pages of others.
         at_host = {host: asyncio.Semaphore(settings.host_connections) for host in {host_of(s.url) for s in stubs}}
@@ -138,7 +140,13 @@ class _Reader:
     # ------------------------------------------------------------ one page
 
     async def _one(self, stub: Stub, at_host: asyncio.Semaphore, seats: asyncio.Semaphore) -> None:
-        async with at_host, seats:
+        async with AsyncExitStack() as seat:
+            await seat.enter_async_context(at_host)
+            try:
+                await self._hosts.ready(host_of(stub.url))
+            except Held:
+                return  # another process asks there; it was not claimed, and is due as before
+            await seat.enter_async_context(seats)
             mine, known = await self._store(self._claim, stub.entry_id)
             self._hosts.hear(known)
             if not mine:

@@ -2,14 +2,14 @@
 
 What a server said stands in the database between runs (`hosts.Record`). The host that answered is the one that is
 held, after redirects too; an address is held when two of its hosts ask for rest and none is served meanwhile: one may
-be the machine of thousands of strangers.
+be the machine of thousands of strangers. One process at a time has a host (`leases`), and keeps its manners here.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -18,21 +18,24 @@ from sqlmodel import Session
 from digest.collect import rate_limits
 from digest.collect.addresses import host_of
 from digest.collect.guard import is_this_machine
+from digest.collect.leases import LOOK, LOOKS, Elsewhere, Leases, Shared
 from digest.config import Collect
 from digest.errors import FetchError
 from digest.store import hosts
+from digest.store.host_leases import LEASE
 
 SHORT = timedelta(seconds=3)  # a gap up to this is waited for, however many wait
-PATIENCE = timedelta(seconds=75)  # how long a feed waits for a turn that is further off; a later run has the next one
+PATIENCE = timedelta(seconds=LOOK * LOOKS)  # a turn that is further off is left to a later run
 _LOOK = 0.1  # seconds between two looks at the clock while waiting
 _NOTHING = timedelta(0)
 
 
 class Held(FetchError):
-    """A host is not asked before `until`: it said so, or has had its requests for now."""
+    """A host is not asked before `until`: it said so, has had its requests for now, or is asked by another process."""
 
-    def __init__(self, host: str, until: datetime) -> None:
-        super().__init__("", f"is at {host}, which asked for rest until {until:%Y-%m-%d %H:%M:%S} UTC")
+    def __init__(self, host: str, until: datetime, why: str = "") -> None:
+        asked = why or f"which asked for rest until {until:%Y-%m-%d %H:%M:%S} UTC"
+        super().__init__("", f"is at {host}, {asked}")
         self.until = until
 
 
@@ -52,6 +55,8 @@ class Hosts:
 
     Long waits go by `clock`, and one that stands still is not waited for. `known` is what servers said before.
     `by_hand`: somebody waits for a page or two, which needs no pace; the usual gap and what servers say then hold.
+    `shared`: the database by which other processes ask none of these hosts meanwhile. What servers said `before` a
+    moment does not bind.
     """
 
     def __init__(
@@ -62,16 +67,21 @@ class Hosts:
         known: Iterable[hosts.Record] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         by_hand: bool = False,
+        shared: Shared | None = None,
+        before: datetime | None = None,
     ) -> None:
         self._settings = settings
         self._by_hand = by_hand
+        self._before = before
+        self._leases = Leases(shared, self, clock=clock, sleep=sleep) if shared and shared.others else None
         self._clock = clock
         self._sleep = sleep
         self._servers: dict[str, _Server] = {}
-        self._records = {record.name: record for record in known}
+        self._records: dict[str, hosts.Record] = {}
         self._changed: set[str] = set()
         self._served: dict[str, int] = {}  # answers since a host last asked us to wait
         self._refusals: dict[str, dict[str, datetime]] = {}  # by address: its hosts that asked for rest, and until when
+        self.hear(known)
 
     # ------------------------------------------------------------ what is known
 
@@ -84,7 +94,8 @@ class Hosts:
         """Hosts that are not asked now, nor soon enough to be waited for."""
         soon = self._clock() + PATIENCE
         records = list(self._records.values())  # in one step: answers come in while another thread asks this
-        return [record.name for record in records if record.held_until and record.held_until > soon]
+        away = self._leases.away() if self._leases is not None else []
+        return [record.name for record in records if record.held_until and record.held_until > soon] + away
 
     def changed(self) -> list[hosts.Record]:
         """What is to be remembered since this was asked last."""
@@ -93,9 +104,15 @@ class Hosts:
             names.add(self._changed.pop())
         return [self._records[name] for name in sorted(names)]
 
+    def unkept(self, records: Iterable[hosts.Record]) -> None:
+        """What `changed` gave could not be stored."""
+        self._changed.update(record.name for record in records)
+
     def hear(self, records: Iterable[hosts.Record]) -> None:
         """What others were told meanwhile, as it is stored: of two who heard something, who heard it last is right."""
         for theirs in records:
+            if self._before is not None and (theirs.said_at is None or theirs.said_at < self._before):
+                theirs = replace(theirs, held_until=None)
             ours = self._records.get(theirs.name, theirs)
             later = theirs.said_at is not None and (ours.said_at is None or theirs.said_at > ours.said_at)
             asked = max((one.asked_at for one in (ours, theirs) if one.asked_at is not None), default=None)
@@ -144,23 +161,52 @@ class Hosts:
                 self.check(host)
             elif pace > SHORT and turn > PATIENCE:
                 raise Held(host, arrived + turn)
-            server.waiting += 1
-            try:
-                await server.seats.acquire()
+            async with AsyncExitStack() as permits:
+                server.waiting += 1
                 try:
-                    if not again:
+                    await server.seats.acquire()
+                    permits.callback(server.seats.release)
+                    if again:
+                        await self._lease(host, server, permits)
+                    else:
                         async with server.turn:
                             await self._wait(host, arrived)
+                            await self._lease(host, server, permits)
+                            await self._wait(host, arrived)  # what it told others
                             await self._keep_gap(host, server)
-                except BaseException:
-                    server.seats.release()
-                    raise
-            finally:
-                server.waiting -= 1
-            try:
+                finally:
+                    server.waiting -= 1
                 yield
-            finally:
-                server.seats.release()
+
+    async def ready(self, host: str) -> None:
+        """Wait until no other process has a host, before anything is taken that other hosts need. Raises Held."""
+        if self._leases is not None and not is_this_machine(host):
+            async with self._at(host, self._settings.of_host(host).connections or 1) as server:
+                await self._lease(host, server)
+
+    async def close(self) -> None:
+        """Let other processes have the hosts, when no turn is left."""
+        if self._leases is not None:
+            await self._leases.close()
+
+    async def _lease(self, host: str, server: _Server, permits: AsyncExitStack | None = None) -> None:
+        if self._leases is None:
+            return
+        try:
+            wait = await self._leases.have(host)
+        except Elsewhere:
+            until = self._clock() + timedelta(seconds=LEASE)
+            raise Held(host, until, "which another process asks at the moment") from None
+        if wait:
+            server.next_start = max(server.next_start, asyncio.get_running_loop().time() + wait)
+        if permits is not None:
+            self._leases.begin(host)
+            permits.callback(self._leases.end, host)
+
+    def gap_left(self, host: str) -> float:
+        """Seconds before the next request to a host may begin."""
+        server = self._servers.get(host)
+        return max(0.0, server.next_start - asyncio.get_running_loop().time()) if server is not None else 0.0
 
     @asynccontextmanager
     async def seat(self, host: str, address: str) -> AsyncIterator[None]:

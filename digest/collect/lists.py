@@ -60,12 +60,13 @@ async def gather(
     form: str = "",
     resolve: Resolve = resolve,
     bases: Mapping[str, str] = places.BASES,
+    database: Database | None = None,
 ) -> Plan:
     """All that a list (its bytes, or its address) comes to. Nothing is stored.
 
     Raises NotFound where a list on the web cannot be had, BadInput where one of bytes cannot be read.
     """
-    async with Looker(config, clock=clock, resolve=resolve) as looker:
+    async with Looker(config, clock=clock, resolve=resolve, database=database) as looker:
         asking = _Asking(looker, bases, set())
         if isinstance(source, bytes):
             listed, base = parse.lists.read(source, form), ""
@@ -99,7 +100,7 @@ async def refresh(
     with database.read() as session:
         known = [_copy(one) for one in feeds.lists(session, newsletter_id)]
     plan = Plan("lists on the web")
-    async with Looker(config, clock=clock, resolve=resolve) as looker:
+    async with Looker(config, clock=clock, resolve=resolve, database=database) as looker:
         asking = _Asking(looker, bases, {one.url for one in known})
         for one in known:
             try:

@@ -17,6 +17,7 @@ from digest.collect.addresses import address, has_scheme, host_of, known_address
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
+from digest.collect.leases import Shared
 from digest.collect.manner import Manner, elsewhere
 from digest.collect.places import Place
 from digest.collect.rhythm import Health
@@ -64,11 +65,23 @@ _FEED = Wish()
 
 
 class Looker:
-    """One visit to a few strangers' pages, as politely as `run` is. An async context manager."""
+    """One visit to a few strangers' pages, as politely as `run` is. An async context manager.
 
-    def __init__(self, config: Config, *, clock: Callable[[], datetime], resolve: Resolve = resolve) -> None:
+    With a `database`, no other process asks the same host meanwhile.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Callable[[], datetime],
+        resolve: Resolve = resolve,
+        database: Database | None = None,
+    ) -> None:
         self._clock = clock
-        self._fetcher = Fetcher(config, Hosts(config.collect, clock=clock, by_hand=True), resolve=resolve)
+        shared = Shared(database) if database is not None else None
+        hosts = Hosts(config.collect, clock=clock, by_hand=True, shared=shared)
+        self._fetcher = Fetcher(config, hosts, resolve=resolve)
         self._parsers = Parsers(workers=1, seconds=config.collect.parse_seconds)
 
     async def __aenter__(self) -> Looker:
@@ -201,6 +214,7 @@ async def look(
     headers: Mapping[str, str] | None = None,
     resolve: Resolve = resolve,
     wish: Wish = _FEED,
+    database: Database | None = None,
 ) -> Found:
     """What is at an address, or a place, as a person writes it. Raises FetchError, BadInput.
 
@@ -209,7 +223,7 @@ async def look(
     named = [] if wish.recipe is not None else places.places(words, wish.bases)
     if len(named) > 1:
         return Found(words, choices=tuple(Candidate(p.feeds[0], p.what) for p in named if p.feeds))
-    async with Looker(config, clock=clock, resolve=resolve) as looker:
+    async with Looker(config, clock=clock, resolve=resolve, database=database) as looker:
         if named:
             try:
                 return await looker.at(named[0], address(words), headers)
@@ -304,7 +318,7 @@ async def diagnose(
         async with seats:
             return await _repair(looker, patient, known, clock())
 
-    async with Looker(config, clock=clock, resolve=resolve) as looker:
+    async with Looker(config, clock=clock, resolve=resolve, database=database) as looker:
         repairs = await asyncio.gather(*map(visit, patients))
     return [repair for repair in repairs if repair is not None]
 

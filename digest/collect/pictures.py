@@ -20,6 +20,7 @@ from digest.collect.addresses import host_of, without_login
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts, exchange
+from digest.collect.leases import Shared
 from digest.collect.manner import Manner
 from digest.collect.report import PictureReport
 from digest.collect.rules import Rules, end, passing
@@ -149,7 +150,8 @@ class _Finder:
         most = min(settings.connections, CONNECTIONS)
         connections = fitting(most, each=2, beside=16 + 8 * settings.workers, what="reading pictures")
         known = await self._store(self._known_hosts)
-        self._hosts = Hosts(config.collect, clock=self.clock, known=known, by_hand=by_hand)
+        shared = Shared(self.database, self.storing)
+        self._hosts = Hosts(config.collect, clock=self.clock, known=known, by_hand=by_hand, shared=shared)
         self._seats = asyncio.Semaphore(2 * connections)
         with Parsers(workers=settings.workers, seconds=settings.parse_seconds) as self._parsers:
             async with Fetcher(
@@ -168,6 +170,10 @@ class _Finder:
     # ------------------------------------------------------------ one entry
 
     async def _one(self, one: Pictured) -> None:
+        try:
+            await self._hosts.ready(host_of(one.urls[0]))
+        except Held:
+            return  # another process asks there; it was not claimed, and is due as before
         async with self._seats:
             mine, known = await self._store(self._claim, one)
             self._hosts.hear(known)

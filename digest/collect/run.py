@@ -22,6 +22,7 @@ from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts, exchange
+from digest.collect.leases import Shared
 from digest.collect.manner import Manner
 from digest.collect.report import Change, CollectReport, Failure, Progress
 from digest.collect.rhythm import Health, Vitals
@@ -164,7 +165,9 @@ class _Run:
             self._due, known = await self._store(self._count)
             if not self._due:
                 return self._report
-            self._hosts = Hosts(self._settings, clock=self._clock, known=known)
+            before = self._started if self._force else None  # holds of before do not bind who asks by force
+            shared = Shared(self._database, self._storing)
+            self._hosts = Hosts(self._settings, clock=self._clock, known=known, shared=shared, before=before)
             connections = self._settings.connections
             async with Fetcher(
                 self._config, self._hosts, resolve=self._resolve, connections=connections
@@ -192,12 +195,12 @@ class _Run:
     # ------------------------------------------------------------ claim
 
     def _count(self) -> tuple[int, list[hosts.Record]]:
-        """How many feeds are due, and what is known of servers; holds of before do not bind who asks by force."""
+        """How many feeds are due, and what is known of servers."""
         now = self._started
         with self._database.read() as session:
             due = feed_claims.count_due(session, now=now, asked_before=now, regardless=self._force, part=self._mine)
             known = hosts.records(session, now=now)
-        return min(due, self._left), [replace(record, held_until=None) for record in known] if self._force else known
+        return min(due, self._left), known
 
     async def _claim_all(self) -> None:
         """Claim and ask until none is left to claim; where `most` was spent on feeds that were held, others come in."""
@@ -219,7 +222,7 @@ class _Run:
     def _claim(self) -> tuple[list[feed_claims.Due], list[hosts.Record]]:
         """Some feeds, and what others heard of servers since we began."""
         with self._database.write() as session:
-            known = [one for one in exchange(session, self._hosts, now=self._clock()) if self._is_news(one)]
+            known = exchange(session, self._hosts, now=self._clock())
             claimed = feed_claims.claim(
                 session,
                 now=self._clock(),
@@ -231,10 +234,6 @@ class _Run:
             )
         self._left -= len(claimed)
         return claimed, known
-
-    def _is_news(self, record: hosts.Record) -> bool:
-        """Holds of before do not bind who asks by force."""
-        return not self._force or (record.said_at is not None and record.said_at >= self._started)
 
     # ------------------------------------------------------------ fetch and parse
 

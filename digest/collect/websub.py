@@ -15,6 +15,7 @@ from digest.collect import rhythm
 from digest.collect.fetch import Fetcher
 from digest.collect.guard import Resolve, resolve
 from digest.collect.hosts import Held, Hosts
+from digest.collect.leases import Shared
 from digest.collect.manner import Manner
 from digest.config import Config
 from digest.errors import FetchError, Unreachable
@@ -51,7 +52,7 @@ async def ask_hubs(
             wait=lambda failures: rhythm.backoff(now, failures, rng=rng) - now,
             wanted=wanted,
         )
-    ledger = Hosts(config.collect, clock=clock, known=known)
+    ledger = Hosts(config.collect, clock=clock, known=known, shared=Shared(database))
     async with Fetcher(config, ledger, resolve=resolve) as fetcher:
         asked = (_ask(database, config, fetcher, claim, clock=clock, rng=rng) for claim in claims)
         taken = sum(await asyncio.gather(*asked))

@@ -132,7 +132,7 @@ class Web(Section):
     signups_per_hour: int = Field(500, ge=1)  # and all of them together
     proxies: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
 
-    api_per_minute: int = Field(120, ge=1, le=1_000_000)  # requests of one key to one process
+    api_per_minute: int = Field(120, ge=1, le=1_000_000)  # requests of one key
     api_origins: tuple[Origin, ...] = ()  # whose pages may ask for a sign-up in the browser (CORS)
     webhook_private_addresses: bool = False
     webhook_days: float = Field(5, gt=0, le=365)  # that a webhook may fail before it is told nothing more

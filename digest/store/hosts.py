@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest.models import Host
-from digest.store.database import insert_into
+from digest.store.database import batched, insert_into
 from digest.store.feed_claims import hold_host
 
 REMEMBERED = timedelta(days=1)  # since a server said it last
@@ -31,10 +31,11 @@ class Record:
 _COLUMNS = [getattr(Host, name) for name in Record.__dataclass_fields__]
 
 
-def records(session: Session, *, now: datetime) -> list[Record]:
-    """What is known of servers that still holds, by name."""
+def records(session: Session, *, now: datetime, of: Iterable[str] | None = None) -> list[Record]:
+    """What is known of servers that still holds, by name; of these alone, or of all."""
     query = sa.select(*_COLUMNS).where(sa.not_(_over(now))).order_by(col(Host.name))
-    return [Record(*row) for row in session.execute(query)]
+    queries = [query] if of is None else [query.where(col(Host.name).in_(some)) for some in batched(sorted(of))]
+    return [Record(*row) for query in queries for row in session.execute(query)]
 
 
 def keep(session: Session, records: Sequence[Record]) -> None:

@@ -49,6 +49,8 @@ STAYS = {
     "relay_seat": "which of them has what of it now",
     "domain_state": "how fast receivers took letters in the last minutes",
     "worker": "which workers there are now",
+    "host_lease": "which of them asks which host now",
+    "rate_window": "how often keys of the API asked in this minute",
     "run_day": "days on which this machine ran",
     "run": "what this machine did",
     "tally": "sums for this machine's metrics",

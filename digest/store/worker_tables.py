@@ -1,7 +1,8 @@
-"""The tables of what workers have in common: of relays, of receivers' domains, and of each other.
+"""The tables of what processes have in common: relays, receivers' domains, hosts, rates, and each other.
 
 Moments in them are seconds since 1970 by the database's clock, which all of them share: a clock that leapt is told by
-those who read them (`sharing.sane`), and nothing in here lasts longer than minutes. On SQLite they are empty.
+those who read them (`sharing.sane`), and nothing in here lasts longer than minutes. On SQLite all are empty but
+`host_lease`.
 """
 
 from typing import Any
@@ -69,3 +70,27 @@ class WorkerRow(SQLModel, table=True):
     beat: float
     doing: str = ""  # jobs with their numbers, with commas
     done: dict[str, Any] = Field(sa_type=JSON, default_factory=dict, nullable=False)  # jobs by name, since it began
+
+
+class HostLease(SQLModel, table=True):
+    """A stranger's host, and which process asks it now."""
+
+    __tablename__ = "host_lease"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    name: str = Field(primary_key=True)
+    holder: str = ""  # one run or job, by a name of its own; "": nobody
+    until: float = 0.0
+    next_at: float = 0.0  # before which whoever has it next begins no request
+    wanted: bool = False  # somebody waits for it
+
+
+class RateWindow(SQLModel, table=True):
+    """A minute of somebody's requests, of which each `digest serve` takes some at a time."""
+
+    __tablename__ = "rate_window"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    who: str = Field(primary_key=True)
+    began: float
+    taken: int

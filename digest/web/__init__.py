@@ -38,6 +38,7 @@ from digest.web import (
 from digest.web.client import Proxied
 from digest.web.houses import Houses
 from digest.web.logged import Asked, Logged
+from digest.web.rates import Rates
 from digest.web.site import Site
 from digest.web.timeouts import InTime
 
@@ -61,7 +62,16 @@ def application(
     """
     asked = ask or Getter(proxy=config.collect.proxy.get_secret_value())
     site = Site(
-        database, config, clock, mail_now, tell_now, Houses(config), ask=asked, ears=hear.Ears(), replica=replica
+        database,
+        config,
+        clock,
+        mail_now,
+        tell_now,
+        Houses(config),
+        rates=Rates(database),
+        ask=asked,
+        ears=hear.Ears(),
+        replica=replica,
     )
     app = Starlette(
         routes=ROUTES,

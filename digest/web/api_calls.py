@@ -150,11 +150,10 @@ class Resource:
             return Response(status_code=204, headers=PRIVATE | {"Allow": self._allow})
         key = None
         if not (self._by_method and all(one.public for one in self._by_method.values())):
-            key, stale = await run_in_threadpool(_known, request, site)
+            key, stale, rate = await run_in_threadpool(_known, request, site)
             # One of those who ask at once writes it down: all of them would take the threads of who only reads.
             if stale and site.rates.take(f"use of {key.id}", limit=1, now=site.clock()).allowed:
                 await site.change(_note_use, site, key)
-            rate = _rate(request, site, key)
             rates.update(rate.headers)
             if not rate.allowed:
                 raise Problem(429, f"the key may ask {rate.limit} times a minute")
@@ -178,8 +177,8 @@ def _everywhere(site: Site) -> Site:
     return replace(site, house=None)
 
 
-def _known(request: Request, site: Site) -> tuple[Key, bool]:
-    """Whose key came with a request, and whether its use is to be noted; 401 without one that is good."""
+def _known(request: Request, site: Site) -> tuple[Key, bool, Rate]:
+    """Whose key came with a request, whether its use is to be noted, and its rate; 401 without one that is good."""
     said = request.headers.getlist("authorization")
     token = _BEARER.fullmatch(said[0].strip()) if len(said) == 1 else None
     now, found = site.clock(), None
@@ -188,7 +187,8 @@ def _known(request: Request, site: Site) -> tuple[Key, bool]:
             found = keys.find(session, token[1], now=now)
     if found is None:
         raise _not_good() if token else _no_key("a key is wanted: Authorization: Bearer dgk_…")
-    return found
+    key, stale = found
+    return key, stale, _rate(request, site, key)
 
 
 def _not_good() -> Problem:
@@ -212,7 +212,7 @@ def _rate(request: Request, site: Site, key: Key) -> Rate:
     who = f"{key.id}"
     if key.verbs == {"signup"}:
         who += f" {network_of(site.client(request))}"
-    return site.rates.take(who, limit=site.config.web.api_per_minute, now=site.clock())
+    return site.rates.take_of_all(who, limit=site.config.web.api_per_minute, now=site.clock())
 
 
 def _permit(endpoint: Endpoint, request: Request, site: Site, key: Key | None) -> None:

@@ -97,7 +97,7 @@ class Site:
     tell_now: Callable[[], None]  # when something changed of which webhooks may be told
     houses: Houses
     house: House | None = None  # where a request came to; None: not of a request
-    rates: Rates = field(default_factory=Rates)  # of the API's keys
+    rates: Rates = field(default_factory=Rates)  # of the API's keys, and of who presses buttons
     ask: Callable[[str, int], Awaitable[bytes]] = _nobody  # what an address has, so many bytes at most; FetchError
     ears: Any = None  # of `hear`
     replica: Replica | None = None  # a copy of the database, for what is the same for everybody
