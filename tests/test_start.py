@@ -77,13 +77,10 @@ def test_each_command_imports_what_it_needs_and_no_more(digest, tmp_path):
 
 
 # What asking feeds takes beyond that, where none of them has anything new.
-ASKING = {
-    *("httpx", "httpcore", "h11", "h2", "hpack", "hyperframe", "anyio", "sniffio", "idna", "certifi"),
-    *("uvloop", "brotli", "zstandard", "socksio", "nh3"),
-}
+ASKING = {"h11", "uvloop", "brotli", "zstandard", "nh3"}  # and httpx, httpcore, h2, anyio only for what is no plain way
 ASK = {
-    *("addresses", "challenge", "client", "fetch", "gathering", "guard", "hosts", "kinship", "manner", "packing"),
-    *("rate_limits", "run", "trouble", "wire"),
+    *("addresses", "challenge", "fetch", "gathering", "guard", "heads", "hosts", "kinship", "manner", "messages"),
+    *("packing", "rate_limits", "run", "trouble", "wire", "wire_errors"),
 }
 
 

@@ -6,8 +6,8 @@ import re
 import ssl
 from collections.abc import Iterator
 
-from digest.collect.client import httpx
-from digest.collect.wire import refused
+from digest.collect import wire_errors
+from digest.collect.wire_errors import refused
 from digest.means import lacking
 
 # What OpenSSL calls it (X509_V_ERR_…), and what an operator can do something with.
@@ -41,17 +41,17 @@ def in_words(error: Exception) -> str:
         if isinstance(cause, ssl.SSLError):
             return _tls(cause)
     match error:
-        case httpx.ProxyError():
+        case wire_errors.ProxyError():
             return f"cannot be asked through the proxy ({said[:200]})"
-        case httpx.ConnectError() if refused(error):
+        case wire_errors.ConnectError() if refused(error):
             return "cannot be reached (connection refused)"
-        case httpx.ConnectError():
+        case wire_errors.ConnectError():
             return "cannot be reached" + (f" ({said})" if said and "All connection attempts" not in said else "")
-        case httpx.RemoteProtocolError():
+        case wire_errors.RemoteProtocolError():
             return "ends before its announced end" if "complete" in said else f"does not speak HTTP properly ({said})"
-        case httpx.ReadError() | httpx.WriteError():
+        case wire_errors.ReadError() | wire_errors.WriteError():
             return "broke the connection"
-        case httpx.InvalidURL():
+        case wire_errors.InvalidURL():
             return f"is no web address ({said})"
         case _:
             return f"cannot be fetched ({said or type(error).__name__})"
