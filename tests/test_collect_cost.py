@@ -1,0 +1,184 @@
+"""What a pass over feeds costs, counted: statements, transactions, processes, certificates read. Nothing is timed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import test_collect
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlmodel import select
+from test_collect import MONDAY, Reply, Site, add, rss, run, titles
+
+from digest import collect
+from digest.collect import messages, wire, wire_errors, workers
+from digest.models import Entry, Feed
+from digest.store import Database, feed_entries
+
+site, database = test_collect.site, test_collect.database
+collecting = sys.modules[collect.run.__module__]
+PORTS = {"http": 80, "https": 443}
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[Counter[str]]:
+    """How often each statement is begun, by its first words."""
+    seen: Counter[str] = Counter()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen[" ".join(re.findall(r"[A-Za-z_.]+", statement)[:3])] += 1
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+def feeds(site: Site, number: int) -> list[str]:
+    """Addresses of feeds with two entries each and a tag."""
+    for n in range(number):
+        site.pages[f"/{n}"] = Reply(rss(f"{n} one", f"{n} two"), headers={"ETag": f'"{n}"'})
+    return [f"{site.base}/{n}" for n in range(number)]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outcomes wait for others as long as there are any."""
+    monkeypatch.setattr(collecting, "MOMENT", 60)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("number", [2, 9])
+def test_new_feeds_are_stored_together_with_one_statement_for_each_and_one_transaction_for_all(
+    database: Database, site: Site, number: int
+) -> None:
+    add(database, *feeds(site, number))
+    with counted(database) as seen:
+        assert run(database).new == 2 * number
+    # Two claims, of which the second finds nothing, and what came of all; and one look at what each feed had.
+    assert seen["BEGIN IMMEDIATE"] == 3
+    assert sum(seen.values()) == 22 + number, seen
+    with database.read() as session:
+        each = [session.exec(select(Entry.title).where(Entry.feed_id == n + 1)).all() for n in range(number)]
+        assert sorted(map(sorted, each)) == [[f"{n} one", f"{n} two"] for n in range(number)]
+        assert {feed.entry_count for feed in session.exec(select(Feed))} == {2}
+        assert all(len(feed.window) == 2 for feed in session.exec(select(Feed)))
+
+
+@pytest.mark.usefixtures("patient")
+def test_feeds_with_nothing_new_cost_no_statement_of_their_own_no_process_and_no_certificates(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    for number in (1, 9):
+        add(database, *feeds(site, number)[len(seen) :])
+        run(database, force=True, now=MONDAY.replace(hour=8 + number))
+        with monkeypatch.context() as none, counted(database) as statements:
+            none.setattr(workers, "Worker", None)
+            none.setattr(wire.ssl, "create_default_context", None)
+            assert run(database, force=True, now=MONDAY.replace(hour=9 + number)).unchanged == number
+        seen.append(sum(statements.values()))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_weighs_much_does_not_wait_for_others(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "HEAVY", 1)
+    add(database, *feeds(site, 4))
+    with counted(database) as seen:
+        assert run(database).new == 8
+    assert seen["BEGIN IMMEDIATE"] == 2 + 4
+
+
+@pytest.mark.usefixtures("patient")
+def test_one_feed_that_fails_takes_nothing_from_those_stored_with_it(database: Database, site: Site) -> None:
+    urls = feeds(site, 3)
+    site.pages["/1"] = Reply(b"nothing of the kind")
+    site.pages["/2"] = Reply(status=500)
+    add(database, *urls)
+    report = run(database)
+    assert (report.new, report.failed) == (2, 2)
+    assert titles(database) == ["0 two", "0 one"]
+
+
+@pytest.mark.usefixtures("patient")
+def test_feeds_of_one_batch_may_have_entries_with_the_same_keys(database: Database, site: Site) -> None:
+    site.pages["/a"] = site.pages["/b"] = Reply(rss("One", "Two"))
+    add(database, f"{site.base}/a", f"{site.base}/b")
+    assert run(database).new == 4
+    site.pages["/a"] = Reply(rss("One", "Two", "Three"))
+    report = run(database, force=True, now=MONDAY.replace(hour=9))
+    assert (report.new, report.unchanged) == (1, 1)
+    with database.read() as session:
+        assert [len(feed.window) for feed in session.exec(select(Feed).order_by(Feed.url))] == [3, 2]  # type: ignore[arg-type]
+
+
+def test_an_entry_that_is_there_though_nobody_looked_for_it_stays_as_it_is(database: Database, site: Site) -> None:
+    add(database, *feeds(site, 1))
+    run(database)
+    with database.write() as session:
+        connection = session.connection()
+        row = {"feed_id": 1, "key": "new", "twin": "", "url": "", "title": "New", "content_hash": "", "seen_at": MONDAY}
+        there = connection.execute(sa.select(Entry.id, Entry.key).where(Entry.title == "0 one")).one()  # type: ignore[arg-type]
+        found = feed_entries._added(connection, [row, row | {"key": there.key, "title": "Another"}])
+        assert found[1, there.key] == there.id
+        assert len(found) == 2
+    assert titles(database) == ["0 two", "0 one", "New"]
+
+
+def test_certificates_are_read_once_and_only_for_who_is_asked_by_tls(site: Site) -> None:
+    transport = wire.Transport()
+    assert transport._ssl == {}
+    assert transport._context("") is transport._context("")
+
+
+WRITTEN = st.text("abcXYZ019-._~%/?#&=+ :@[]é", max_size=12)
+
+
+@given(
+    st.sampled_from(["http", "https"]),
+    st.sampled_from(
+        ["a.example", "x", "127.0.0.1", "999.0.0.1", "[::1]", "xn--bcher-kva.example", "B.example", "ü.de"]
+    ),
+    st.sampled_from(["", ":80", ":443", ":8080"]),
+    WRITTEN,
+)
+def test_an_address_is_asked_as_httpx_would_ask_it(scheme: str, host: str, port: str, rest: str) -> None:
+    url = f"{scheme}://{host}{port}/{rest}"
+    try:
+        known = httpx.URL(url)
+    except httpx.InvalidURL:
+        with pytest.raises(wire_errors.InvalidURL):
+            messages.place_of(url)
+        return
+    place = messages.place_of(url)
+    assert (place.scheme, place.host, place.port) == (known.scheme, known.host, known.port or PORTS[known.scheme])
+    assert (place.target.encode(), place.name.encode()) == (known.raw_path, known.raw_host)
+    assert place.netloc.encode() == known.netloc
+
+
+def test_header_fields_take_the_place_of_those_with_the_same_name() -> None:
+    place = messages.place_of("http://feeds.example:8080/a?b")
+    headers = messages.merged({"User-Agent": "ours", "Accept": "*/*"}, {"user-agent": "theirs", "HOST": "else"})
+    assert messages.Request(place, headers, "POST").fields() == [
+        (b"Content-Length", b"0"),
+        (b"Accept", b"*/*"),
+        (b"user-agent", b"theirs"),
+        (b"HOST", b"else"),
+    ]
+    assert messages.Request(place, {}).fields() == [(b"Host", b"feeds.example:8080")]
+
+
+def test_fields_that_come_twice_are_one_list_and_each_is_read_by_its_own_letters() -> None:
+    raw = [(b"ETag", b'"1"'), (b"Link", b"<a>"), (b"X", b"\xc3\xa9"), (b"link", b"<b>"), (b"Y", b"\xe9")]
+    said = messages.Response(200, raw, None, None).headers  # type: ignore[arg-type]
+    assert said == {"etag": '"1"', "link": "<a>, <b>", "x": "é", "y": "é"}
