@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import h11
 import httpx
 import pytest
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from sqlmodel import select
 from test_collect import MONDAY, Reply, Site, add, rss, run, titles
 
 from digest import collect
-from digest.collect import messages, wire, wire_errors, workers
+from digest.collect import heads, messages, wire, wire_errors, workers
 from digest.models import Entry, Feed
 from digest.store import Database, feed_entries
 
@@ -182,3 +183,44 @@ def test_fields_that_come_twice_are_one_list_and_each_is_read_by_its_own_letters
     raw = [(b"ETag", b'"1"'), (b"Link", b"<a>"), (b"X", b"\xc3\xa9"), (b"link", b"<b>"), (b"Y", b"\xe9")]
     said = messages.Response(200, raw, None, None).headers  # type: ignore[arg-type]
     assert said == {"etag": '"1"', "link": "<a>, <b>", "x": "é", "y": "é"}
+
+
+HEADS = st.lists(
+    st.sampled_from(
+        [
+            b"HTTP/1.1 200 OK",
+            b"HTTP/1.0 304",
+            b"Content-Length: 12",
+            b"content-length : 1x",
+            b"X-Length:\t7 ",
+            b"A:b",
+            b"\xe9: c",
+            b" folded",
+            b"no field",
+            b"Empty:",
+            b"Control: \x01",
+            b"Content-Length: 1, 1",
+            b"Content-Lengths: x",
+            b"",
+            b"\r",
+        ]
+    ),
+    max_size=5,
+)
+
+
+@given(HEADS, st.sampled_from([b"\r\n", b"\n"]))
+def test_a_head_with_nothing_to_mend_says_the_same_as_one_that_was_mended(lines: list[bytes], end: bytes) -> None:
+    def heard(head: bytes) -> Any:
+        spoken = h11.Connection(our_role=h11.CLIENT)
+        spoken.send(h11.Request(method="GET", target="/", headers=[("Host", "feeds.example")]))
+        spoken.receive_data(head)
+        answer = spoken.next_event()
+        return answer.status_code, list(answer.headers)
+
+    head = end.join([b"HTTP/1.1 200 OK", *lines, b"", b""])
+    if heads._PROPER.fullmatch(head):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(heads, "_PROPER", re.compile(rb"(?!)"))
+            mended = heads.mended(head)
+        assert heard(head) == heard(mended)

@@ -80,7 +80,7 @@ def test_each_command_imports_what_it_needs_and_no_more(digest, tmp_path):
 ASKING = {"h11", "uvloop", "brotli", "zstandard", "nh3"}  # and httpx, httpcore, h2, anyio only for what is no plain way
 ASK = {
     *("addresses", "challenge", "fetch", "gathering", "guard", "heads", "hosts", "kinship", "manner", "messages"),
-    *("packing", "rate_limits", "run", "trouble", "wire", "wire_errors"),
+    *("packing", "rate_limits", "rows", "run", "trouble", "wire", "wire_errors"),
 }
 
 
