@@ -23,7 +23,7 @@ import zstandard
 from test_collect import MONDAY, Reply, Site, add, at_home, fails, feed, rss, run, settings
 
 from digest import collect
-from digest.collect import challenge, fetch, heads, packing, wire
+from digest.collect import challenge, fetch, packing, wire
 from digest.errors import FetchError
 from digest.store import Database
 
@@ -254,7 +254,7 @@ def test_what_is_no_answer_of_http_is_named(database: Database, answer: bytes) -
 
 def test_a_long_head_of_spaces_takes_no_time() -> None:
     head = b"HTTP/1.1 200 OK\r\n" + (b"a:" + b" " * 20_000 + b"\x01\r\n") * 4 + b"\r\n"
-    assert heads.mended(head) == b"HTTP/1.1 200 OK\r\n\r\n"
+    assert wire.mended(head) == b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 # ---------------------------------------------------------------- cookies
@@ -317,12 +317,12 @@ def test_an_address_without_a_scheme_is_asked_over_http_where_nothing_listens_fo
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = free.getsockname()[1]
-    really = wire._to_one_of
+    really = wire._Pinned.connect_tcp
 
-    async def connect(addresses: Any, port: int, seconds: float | None) -> Any:
-        return await really(addresses, {443: nobody, 80: site.port}.get(port, port), seconds)
+    async def connect(self: Any, host: str, port: int, *rest: Any, **more: Any) -> Any:
+        return await really(self, host, {443: nobody, 80: site.port}.get(port, port), *rest, **more)
 
-    monkeypatch.setattr(wire, "_to_one_of", connect)
+    monkeypatch.setattr(wire._Pinned, "connect_tcp", connect)
     site.pages["/feed"] = Reply(BODY)
     assert looked("example.org/feed").url == "http://example.org/feed"
     for words, options in (

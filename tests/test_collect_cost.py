@@ -11,23 +11,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import h11
-import httpx
 import pytest
 import sqlalchemy as sa
 import test_collect
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlmodel import select
 from test_collect import MONDAY, Reply, Site, add, rss, run, titles
 
 from digest import collect
-from digest.collect import heads, messages, wire, wire_errors, workers
+from digest.collect import wire, workers
 from digest.models import Entry, Feed
 from digest.store import Database, feed_entries
 
 site, database = test_collect.site, test_collect.database
 collecting = sys.modules[collect.run.__module__]
-PORTS = {"http": 80, "https": 443}
 
 
 @contextmanager
@@ -143,49 +139,6 @@ def test_certificates_are_read_once_and_only_for_who_is_asked_by_tls(site: Site)
     assert transport._context("") is transport._context("")
 
 
-WRITTEN = st.text("abcXYZ019-._~%/?#&=+ :@[]é", max_size=12)
-
-
-@given(
-    st.sampled_from(["http", "https"]),
-    st.sampled_from(
-        ["a.example", "x", "127.0.0.1", "999.0.0.1", "[::1]", "xn--bcher-kva.example", "B.example", "ü.de"]
-    ),
-    st.sampled_from(["", ":80", ":443", ":8080"]),
-    WRITTEN,
-)
-def test_an_address_is_asked_as_httpx_would_ask_it(scheme: str, host: str, port: str, rest: str) -> None:
-    url = f"{scheme}://{host}{port}/{rest}"
-    try:
-        known = httpx.URL(url)
-    except httpx.InvalidURL:
-        with pytest.raises(wire_errors.InvalidURL):
-            messages.place_of(url)
-        return
-    place = messages.place_of(url)
-    assert (place.scheme, place.host, place.port) == (known.scheme, known.host, known.port or PORTS[known.scheme])
-    assert (place.target.encode(), place.name.encode()) == (known.raw_path, known.raw_host)
-    assert place.netloc.encode() == known.netloc
-
-
-def test_header_fields_take_the_place_of_those_with_the_same_name() -> None:
-    place = messages.place_of("http://feeds.example:8080/a?b")
-    headers = messages.merged({"User-Agent": "ours", "Accept": "*/*"}, {"user-agent": "theirs", "HOST": "else"})
-    assert messages.Request(place, headers, "POST").fields() == [
-        (b"Content-Length", b"0"),
-        (b"Accept", b"*/*"),
-        (b"user-agent", b"theirs"),
-        (b"HOST", b"else"),
-    ]
-    assert messages.Request(place, {}).fields() == [(b"Host", b"feeds.example:8080")]
-
-
-def test_fields_that_come_twice_are_one_list_and_each_is_read_by_its_own_letters() -> None:
-    raw = [(b"ETag", b'"1"'), (b"Link", b"<a>"), (b"X", b"\xc3\xa9"), (b"link", b"<b>"), (b"Y", b"\xe9")]
-    said = messages.Response(200, raw, None, None).headers  # type: ignore[arg-type]
-    assert said == {"etag": '"1"', "link": "<a>, <b>", "x": "é", "y": "é"}
-
-
 LINES = (
     *(b"HTTP/1.0 304", b"Content-Length: 12", b"content-length : 1", b"Content-Length: 1, 1", b"content-lengtH: 1x"),
     *(
@@ -214,8 +167,8 @@ def test_a_head_with_nothing_to_mend_says_the_same_as_one_that_was_mended(
         return answer.status_code, list(answer.headers)
 
     written = [end.join([b"HTTP/1.1 200 OK", *lines, b"", b""]) for lines in itertools.product(LINES, repeat=2)]
-    proper = [head for head in written if heads._PROPER.fullmatch(head)]
+    proper = [head for head in written if wire._PROPER.fullmatch(head)]
     assert bool(proper) == (end == b"\r\n")
-    monkeypatch.setattr(heads, "_PROPER", re.compile(rb"(?!)"))
+    monkeypatch.setattr(wire, "_PROPER", re.compile(rb"(?!)"))
     for head in proper:
-        assert heard(head) == heard(heads.mended(head))
+        assert heard(head) == heard(wire.mended(head))

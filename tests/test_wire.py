@@ -17,12 +17,13 @@ import certifi
 import h2.config
 import h2.connection
 import h2.events
+import httpcore
+import httpx
 import pytest
 import trustme
 from test_asking import raw
 
-from digest.collect import wire, wire_errors
-from digest.collect.messages import Request, Response, Seconds, place_of
+from digest.collect import wire
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Run = Callable[[Callable[[], Any]], Any]
@@ -90,16 +91,16 @@ async def serving(handler: Handler, secure: ssl.SSLContext | None = None) -> Asy
         await asyncio.gather(*tasks)
 
 
-async def asked(url: str, *, ca: str = "", proxy: str = "", **seconds: float) -> Response:
+async def asked(url: str, *, ca: str = "", proxy: str = "", **seconds: float) -> httpx.Response:
     timeout = {"connect": LONG, "read": LONG, "write": LONG} | seconds
-    request = Request(place_of(url), {}, seconds=Seconds(**timeout))
+    request = httpx.Request("GET", url, extensions={"timeout": timeout})
     return await wire.Transport().send(request, addresses=[] if proxy else ["127.0.0.1"], proxy=proxy, ca_file=ca)
 
 
 async def whole(url: str, **options: Any) -> bytes:
     response = await asked(url, **options)
     try:
-        return b"".join([piece async for piece in response.chunks])
+        return b"".join([piece async for piece in response.aiter_raw()])
     finally:
         await response.aclose()
 
@@ -163,7 +164,7 @@ def test_what_is_not_read_waits_at_the_server(
 def test_a_server_that_falls_silent_is_given_up(run: Run, head: bytes) -> None:
     async def scenario() -> None:
         async with serving(answering(head)) as (port, ended):
-            with pytest.raises(wire_errors.ReadTimeout):
+            with pytest.raises(httpx.ReadTimeout):
                 await whole(f"http://feeds.example:{port}/", read=SOON)
             await ended.wait()
 
@@ -182,7 +183,7 @@ def test_a_server_that_reads_nothing_is_given_up(
             stream = await connected(port)
             if secure:
                 await stream.start_tls(trusting(certificates), "feeds.example", LONG)
-            with pytest.raises(wire_errors.WriteTimeout):
+            with pytest.raises(httpcore.WriteTimeout):
                 for _ in range(64):
                     await stream.write(b"x" * 1_000_000, SOON)
             await stream.aclose()
@@ -201,7 +202,7 @@ def test_who_waits_to_write_goes_on_once_it_is_taken_and_hears_of_the_end(run: R
             stream = await connected(port)
             for _ in range(40):
                 await stream.write(b"x" * 1_000_000, LONG)
-            with pytest.raises(wire_errors.ReadError):
+            with pytest.raises(httpcore.ReadError):
                 await stream.read(1, LONG)
             await stream.aclose()
 
@@ -218,7 +219,7 @@ def test_a_connection_that_is_never_taken_is_given_up(run: Run) -> None:
         one.connect_ex(listener.getsockname())
 
     async def scenario() -> None:
-        with pytest.raises(wire_errors.ConnectTimeout):
+        with pytest.raises(httpx.ConnectTimeout):
             await asked(f"http://feeds.example:{listener.getsockname()[1]}/", connect=SOON)
 
     run(scenario)
@@ -229,7 +230,7 @@ def test_a_connection_that_is_never_taken_is_given_up(run: Run) -> None:
 def test_a_handshake_that_never_ends_is_given_up(run: Run) -> None:
     async def scenario() -> None:
         async with serving(silent) as (port, ended):
-            with pytest.raises(wire_errors.ConnectTimeout):
+            with pytest.raises(httpx.ConnectTimeout):
                 await asked(f"https://feeds.example:{port}/", connect=SOON)
             await ended.wait()
 
@@ -245,7 +246,7 @@ def test_a_reset_is_an_error_whenever_it_comes(run: Run, head: bytes) -> None:
 
     async def scenario() -> None:
         async with serving(handle) as (port, _):
-            with pytest.raises(wire_errors.ReadError):
+            with pytest.raises(httpx.ReadError):
                 await whole(f"http://feeds.example:{port}/")
 
     run(scenario)
@@ -302,7 +303,7 @@ def test_what_is_said_before_tls_is_never_taken_for_said_under_it(
             stream = await connected(port)
             if not stream._got:
                 await stream._more(LONG)
-            with pytest.raises(wire_errors.ConnectError, match="WRONG_VERSION"):
+            with pytest.raises(httpcore.ConnectError, match="WRONG_VERSION"):
                 await stream.start_tls(trusting(certificates), "feeds.example", SOON)
             await ended.wait()
 
@@ -317,7 +318,7 @@ def test_tls_on_a_connection_that_has_ended_is_an_error_at_once(run: Run) -> Non
         async with serving(handle) as (port, _):
             stream = await connected(port)
             assert await stream.read(1, LONG) == b""
-            with pytest.raises(wire_errors.ConnectError):
+            with pytest.raises(httpcore.ConnectError):
                 await stream.start_tls(ssl.create_default_context(), "feeds.example", LONG)
 
     run(scenario)
@@ -355,7 +356,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(
     async def scenario() -> None:
         async with serving(answering(HEAD), certificates[1]) as (port, _):
             response = await asked(f"https://feeds.example:{port}/", ca=certificates[0])
-            stream: wire._Stream = response.aclose.__self__  # type: ignore[attr-defined]
+            stream = response.extensions["network_stream"]
             assert stream.get_extra_info("server_addr") == ("127.0.0.1", port)
             assert stream.get_extra_info("ssl_object").server_hostname == "feeds.example"
             await response.aclose()
@@ -408,9 +409,9 @@ def test_many_frames_of_a_server_that_is_gone_already_are_read(
         handle, secure = two(certificates, then)
         async with serving(handle, secure) as (port, _):
             response = await asked(f"https://feeds.example:{port}/", ca=certificates[0])
-            assert response.version == "HTTP/2"
+            assert response.extensions["http_version"] == b"HTTP/2"
             size = 0
-            async for piece in response.chunks:
+            async for piece in response.aiter_raw():
                 size += len(piece)
                 await asyncio.sleep(0)
             await response.aclose()
@@ -454,7 +455,7 @@ def test_a_proxy_leads_there_in_clear_and_under_tls(
             async with serving(handler, certificates[1] if scheme == "https" else None) as (through, _):
                 proxy = f"{scheme}://127.0.0.1:{through}"
                 assert len(await whole(f"https://feeds.example:{port}/", ca=certificates[0], proxy=proxy)) == 600_000
-                with pytest.raises(wire_errors.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                     await whole(f"https://feeds.example:{port}/", proxy=proxy)
                 await ended.wait()
 
@@ -473,7 +474,7 @@ def test_what_a_proxy_says_before_tls_is_not_taken_for_the_answer(
 
     async def scenario() -> None:
         async with serving(handle) as (port, _):
-            with pytest.raises(wire_errors.WireError):
+            with pytest.raises(httpx.TransportError):
                 await whole(
                     "https://feeds.example/", ca=certificates[0], proxy=f"http://127.0.0.1:{port}", connect=SOON
                 )

@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 from digest import __version__
 from digest.collect import challenge, trouble
 from digest.collect.addresses import host_of
+from digest.collect.client import httpx
 from digest.collect.guard import Guard, Resolve, is_this_machine, resolve
 from digest.collect.hosts import Hosts
-from digest.collect.messages import Request, Response, Seconds, merged, place_of
 from digest.collect.packing import ACCEPTED, decompress
 from digest.collect.rate_limits import retry_after
-from digest.collect.wire import Proxies, Transport, Way
-from digest.collect.wire_errors import ConnectError, TimeoutException, WireError, refused
+from digest.collect.wire import Proxies, Transport, Way, refused
 from digest.config import Config
 from digest.errors import FetchError, Unreachable
 from digest.origin import downgrades, same, shown
@@ -29,8 +28,6 @@ from digest.parse.text import http_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from digest.collect.cookies import Jar
 
 MAX_REDIRECTS = 5
 SMALL = 256 * 1024  # bytes; a body beyond this waits for one of a few seats, so that memory stays bounded
@@ -109,32 +106,24 @@ class _Asking:
     way: Way
     form: bytes = b""
     time: _Time = field(init=False)
-    jars: dict[str, Jar] = field(default_factory=dict)  # by host
+    jars: dict[str, httpx.Cookies] = field(default_factory=dict)  # by host
     turns: set[str] = field(default_factory=set)  # hosts at which this fetch had its turn
     allowed: Callable[[str], Awaitable[None]] | None = None
     moved_to: str = ""
     lasting: bool = True
 
-    @property
-    def conditional(self) -> bool:
-        """Did we say what we have?"""
-        return bool(self.conditions or {n.lower() for n in self.secrets} & {"if-none-match", "if-modified-since"})
-
-    def follow(self, response: Response) -> None:
+    def follow(self, response: httpx.Response) -> None:
         """Go on where a redirect leads. Raises FetchError."""
-        if "set-cookie" in response.headers:
-            from digest.collect.cookies import Jar
-
-            self.jars.setdefault(host_of(self.url), Jar()).take(self.url, response.raw)
+        self.jars.setdefault(host_of(self.url), httpx.Cookies()).extract_cookies(response)
         target = http_url(response.headers["location"], self.url)
         if not target:
             raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
-        if self.form and (response.status not in (307, 308) or downgrades(self.url, target)):
-            raise FetchError(self.start, f"redirects what is posted ({response.status})")
+        if self.form and (response.status_code not in (307, 308) or downgrades(self.url, target)):
+            raise FetchError(self.start, f"redirects what is posted ({response.status_code})")
         fragment = urlsplit(self.url).fragment  # inherited (RFC 9110 §10.2.2): by it a page is two feeds
         if fragment and "#" not in target:
             target = f"{target}#{fragment}"
-        permanent = response.status in (301, 308)
+        permanent = response.status_code in (301, 308)
         self.lasting = self.lasting and permanent and not downgrades(self.url, target)
         self.moved_to = target if self.lasting else self.moved_to
         self.url = target
@@ -173,7 +162,8 @@ class Fetcher:
             "Accept": accept,
             "Accept-Encoding": ACCEPTED,
         }
-        self._steps = Seconds(min(CONNECT_SECONDS, self._seconds), self._seconds, self._seconds)
+        timeout = httpx.Timeout(self._seconds, connect=min(CONNECT_SECONDS, self._seconds))
+        self._extensions = {"timeout": timeout.as_dict()}
 
     async def __aenter__(self) -> Fetcher:
         return self
@@ -227,32 +217,33 @@ class Fetcher:
             error.url = url
             error.answered_by = host_of(asking.url)
             raise
-        except TimeoutException:
+        except httpx.TimeoutException:
             raise Unreachable(url, "does not answer") from None
-        except ConnectError as error:
+        except httpx.ConnectError as error:
             raise Unreachable(url, trouble.in_words(error), refused=refused(error)) from error
-        except WireError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise FetchError(url, trouble.in_words(error)) from error
         except (OSError, UnicodeError, ValueError) as error:
-            # What sockets, IDNA and TLS raise past the errors of the wire.
+            # What sockets, IDNA and TLS raise past the client's own errors.
             raise FetchError(url, trouble.in_words(error)) from error
 
     async def _follow(self, asking: _Asking) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
             if asking.allowed is not None:
                 await asking.allowed(asking.url)
-            async with self._asked(asking) as (response, rest):
-                if response.status in (301, 302, 303, 307, 308) and "location" in response.headers:
+            async with self._asked(asking) as response:
+                if response.status_code in (301, 302, 303, 307, 308) and "location" in response.headers:
                     asking.follow(response)
                     continue
-                return await self._answer(response, asking, rest)
+                return await self._answer(response, asking)
         raise FetchError(asking.start, f"redirects more than {MAX_REDIRECTS} times")
 
     @asynccontextmanager
-    async def _asked(self, asking: _Asking) -> AsyncIterator[tuple[Response, timedelta]]:
+    async def _asked(self, asking: _Asking) -> AsyncIterator[httpx.Response]:
         """The answer to one request, its body still to come; turn and connection last as long as the block."""
         request = self._request(asking)
-        scheme, host, port = request.place[:3]
+        host = request.url.host
+        scheme, port = request.url.scheme, request.url.port or {"http": 80, "https": 443}[request.url.scheme]
         proxy = self._proxies.of(scheme, host, port, own=asking.way.proxy)
         async with AsyncExitStack() as permits:
             ours = is_this_machine(host)  # which is asked without ceremony
@@ -276,36 +267,48 @@ class Fetcher:
                 response = await self._transport.send(
                     request, addresses=addresses, proxy=proxy, ca_file=asking.way.ca_file
                 )
-            except ConnectError as error:
+            except httpx.ConnectError as error:
                 if proxy and refused(error):
                     raise FetchError(asking.url, "cannot be reached through the proxy (connection refused)") from error
                 raise
             permits.push_async_callback(response.aclose)
-            rest = self._hosts.heard(host, address, response.status, response.headers)
-            yield response, rest
+            rest = self._hosts.heard(host, address, response.status_code, response.headers)
+            response.extensions["rest"] = rest
+            yield response
             asking.time.stop()
 
-    def _request(self, asking: _Asking) -> Request:
-        headers = self._headers | asking.conditions
+    def _request(self, asking: _Asking) -> httpx.Request:
+        headers: dict[str, str] | httpx.Headers = self._headers | asking.conditions
         if asking.way.user_agent:
             headers["User-Agent"] = asking.way.user_agent
-        headers = merged(headers, asking.secrets)
+        if asking.secrets:
+            headers = httpx.Headers(headers)
+            headers.update(asking.secrets)
         if asking.form:
-            headers = merged(headers, {"Content-Type": "application/x-www-form-urlencoded"})
+            headers = httpx.Headers(headers)
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        request = httpx.Request(
+            "POST" if asking.form else "GET",
+            asking.url,
+            headers=headers,
+            content=asking.form or None,
+            extensions=self._extensions,
+        )
         if asking.jars and (jar := asking.jars.get(host_of(asking.url))):
-            own = next((value for name, value in headers.items() if name.lower() == "cookie"), "")
-            cookies = "; ".join(one for one in (own, jar.given(asking.url)) if one)
-            headers = merged(headers, {"Cookie": cookies if len(cookies) <= MAX_COOKIES else own})
-        method = "POST" if asking.form else "GET"
-        return Request(place_of(asking.url), headers, method, asking.form, self._steps)
+            own = request.headers.pop("Cookie", "")
+            jar.set_cookie_header(request)
+            cookies = "; ".join(one for one in (own, request.headers.get("Cookie", "")) if one)
+            request.headers["Cookie"] = cookies if len(cookies) <= MAX_COOKIES else own
+        return request
 
-    async def _answer(self, response: Response, asking: _Asking, rest: timedelta) -> Answer:
-        status, url, says = response.status, asking.url, response.headers
+    async def _answer(self, response: httpx.Response, asking: _Asking) -> Answer:
+        status, url = response.status_code, asking.url
+        says = dict(response.headers.items())  # all at once: each that is looked up goes through all of them
         if asking.form and 200 <= status < 300:
             return Answer(url, status)
         if status not in (200, 203, 226, 304):
-            raise await self._error(response, asking, rest)
-        if status == 304 and not asking.conditional:
+            raise await self._error(response, asking)
+        if status == 304 and not response.request.headers.keys() & {"if-none-match", "if-modified-since"}:
             raise FetchError(url, "answers 304 (not modified) although we have nothing of it yet", status=304)
         body = b"" if status == 304 else await self._body(response, asking)
         if body and (who := challenge.maker(status, says, body, url=url)):
@@ -322,40 +325,41 @@ class Fetcher:
             link=says.get("link", ""),
         )
 
-    async def _error(self, response: Response, asking: _Asking, rest: timedelta) -> FetchError:
+    async def _error(self, response: httpx.Response, asking: _Asking) -> FetchError:
         """What an answer that is an error comes to, whose page is looked at for who made it."""
-        status, says = response.status, response.headers
-        page = b"" if status in (404, 410) else await self._page(response, asking.url)
+        status, says = response.status_code, response.headers
+        page = b"" if status in (404, 410) else await self._page(response)
         who = challenge.maker(status, says, page, url=asking.url)
         words = _REASONS.get(status, "")
         reason = challenge.in_words(who) if who else f"answers {status}{f' ({words})' if words else ''}"
         wait = retry_after(says.get("retry-after", ""), now=asking.now)
         if status == 429:
-            wait = rest or wait
+            wait = response.extensions["rest"] or wait
         return FetchError(asking.url, reason, status=status, retry_after=wait, challenge=who)
 
-    async def _page(self, response: Response, url: str) -> bytes:
+    async def _page(self, response: httpx.Response) -> bytes:
         """The beginning of an error's page, as far as it comes soon and can be read."""
         page = bytearray()
         try:
             async with asyncio.timeout(min(PAGE_SECONDS, self._seconds / 2)):
-                encoding = response.headers.get("content-encoding", "")
-                async for piece in decompress(response.chunks, encoding, url=url):
+                async for piece in decompress(
+                    response.aiter_raw(), response.headers.get("content-encoding", ""), url=str(response.url)
+                ):
                     page += piece
                     if len(page) >= challenge.READ:
                         break
-        except (FetchError, WireError, TimeoutError):
+        except (FetchError, httpx.HTTPError, TimeoutError):
             pass
         return bytes(page)
 
-    async def _body(self, response: Response, asking: _Asking) -> bytes:
+    async def _body(self, response: httpx.Response, asking: _Asking) -> bytes:
         body = bytearray()
         seated = False
         encoding = response.headers.get("content-encoding", "")
-        async for piece in decompress(response.chunks, encoding, url=asking.url):
+        async for piece in decompress(response.aiter_raw(), encoding, url=str(response.url)):
             body += piece
             if len(body) > self._max_bytes:
-                raise FetchError(asking.url, f"is larger than {self._max_bytes / 1e6:g} MB")
+                raise FetchError(str(response.url), f"is larger than {self._max_bytes / 1e6:g} MB")
             if len(body) > SMALL and not seated:
                 # The server is not to blame while we wait for room.
                 asking.time.stop()
@@ -397,6 +401,6 @@ def _validator(value: str) -> str:
     return value if value.isascii() and value.isprintable() and len(value) <= 500 else ""
 
 
-def _short(response: Response) -> str:
+def _short(response: httpx.Response) -> str:
     target = shown(response.headers["location"])
     return "".join(c if c.isprintable() else "?" for c in target[:80])

@@ -97,11 +97,6 @@ def _address(name: str) -> Address | None:
         return None
 
 
-def is_address(name: str) -> bool:
-    """Whether this is an address, and no name of a host."""
-    return _address(name) is not None
-
-
 def is_this_machine(host: str) -> bool:
     """Whether a host as written in an address is this machine."""
     address = _address(host)

@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 
 from digest import __version__
 from digest.collect import trouble
+from digest.collect.client import httpx
 from digest.collect.guard import Guard, Resolve, resolve
-from digest.collect.messages import Place, Request, Seconds, place_of
-from digest.collect.wire import Proxies, Transport
-from digest.collect.wire_errors import ConnectError, InvalidURL, WireError, refused
+from digest.collect.wire import Proxies, Transport, refused
 from digest.errors import FetchError, Unreachable
 
 SECONDS = 15.0  # from the name of the host to the status of the answer
-_EACH = Seconds(SECONDS, SECONDS, SECONDS)
+_TIMEOUT = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), SECONDS)}
 
 
 class _Once:
@@ -25,11 +24,13 @@ class _Once:
         self._proxies = Proxies(proxy)
         self._transport = Transport()
 
-    async def _sent(self, url: str, request: Request, most: int = 0) -> tuple[int, bytes]:
+    async def _sent(self, request: httpx.Request, most: int = 0) -> tuple[int, bytes]:
         """The status, and what the answer has where it has no more than `most` bytes. Raises FetchError."""
+        url = str(request.url)
         try:
             async with asyncio.timeout(SECONDS):
-                scheme, host, port = request.place[:3]
+                host, scheme = request.url.host, request.url.scheme
+                port = request.url.port or {"http": 80, "https": 443}[scheme]
                 proxy = self._proxies.of(scheme, host, port)
                 if proxy:
                     self._guard.check_literal(host)
@@ -37,27 +38,19 @@ class _Once:
                 response = await self._transport.send(request, addresses=addresses, proxy=proxy)
                 try:
                     body = b""
-                    async for chunk in response.chunks if most else _nothing():
+                    async for chunk in response.aiter_raw() if most else _nothing():
                         body += chunk
                         if len(body) > most:
                             raise FetchError(url, f"has more than {most:,} bytes")
                 finally:
                     await response.aclose()
-                return response.status, body
+                return response.status_code, body
         except TimeoutError:
             raise Unreachable(url, f"does not answer within {SECONDS:.0f} seconds") from None
-        except ConnectError as error:
+        except httpx.ConnectError as error:
             raise Unreachable(url, trouble.in_words(error), refused=refused(error)) from error
-        except (WireError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, KeyError, OSError) as error:
             raise FetchError(url, trouble.in_words(error)) from error
-
-
-def _place(url: str) -> Place:
-    """Raises FetchError."""
-    try:
-        return place_of(url)
-    except InvalidURL as error:
-        raise FetchError(url, trouble.in_words(error)) from error
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -71,8 +64,11 @@ class Poster(_Once):
     async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> int:
         """The status. A redirect is an answer like any: nobody follows it. Raises FetchError."""
         says = {"User-Agent": f"digest/{__version__}", "Accept": "*/*", **headers}
-        request = Request(_place(url), says, method, body, _EACH)
-        status, _ = await self._sent(url, request)
+        try:
+            request = httpx.Request(method, url, headers=says, content=body, extensions=_TIMEOUT)
+        except httpx.InvalidURL as error:
+            raise FetchError(url, trouble.in_words(error)) from error
+        status, _ = await self._sent(request)
         return status
 
 
@@ -82,8 +78,11 @@ class Asker(_Once):
     async def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         """The status, and what came with it. A redirect is an answer like any. Raises FetchError."""
         says = {"User-Agent": f"digest/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity", **headers}
-        request = Request(_place(url), says, method, body)
-        return await self._sent(url, request, most=1_000_000)
+        try:
+            request = httpx.Request(method, url, headers=says, content=body)
+        except httpx.InvalidURL as error:
+            raise FetchError(url, trouble.in_words(error)) from error
+        return await self._sent(request, most=1_000_000)
 
 
 class Getter(_Once):
@@ -95,8 +94,11 @@ class Getter(_Once):
     async def __call__(self, url: str, most: int) -> bytes:
         """What the address has, so many bytes at most. Raises FetchError for anything but 200."""
         says = {"User-Agent": f"digest/{__version__}", "Accept": "*/*"}
-        request = Request(_place(url), says, seconds=_EACH)
-        status, body = await self._sent(url, request, most)
+        try:
+            request = httpx.Request("GET", url, headers=says, extensions=_TIMEOUT)
+        except httpx.InvalidURL as error:
+            raise FetchError(url, trouble.in_words(error)) from error
+        status, body = await self._sent(request, most)
         if status != 200:
             raise FetchError(url, f"answers {status}", status=status)
         return body

@@ -6,8 +6,8 @@ import re
 import ssl
 from collections.abc import Iterator
 
-from digest.collect import wire_errors
-from digest.collect.wire_errors import refused
+from digest.collect.client import httpx
+from digest.collect.wire import refused
 from digest.means import lacking
 
 # What OpenSSL calls it (X509_V_ERR_…), and what an operator can do something with.
@@ -41,17 +41,17 @@ def in_words(error: Exception) -> str:
         if isinstance(cause, ssl.SSLError):
             return _tls(cause)
     match error:
-        case wire_errors.ProxyError():
+        case httpx.ProxyError():
             return f"cannot be asked through the proxy ({said[:200]})"
-        case wire_errors.ConnectError() if refused(error):
+        case httpx.ConnectError() if refused(error):
             return "cannot be reached (connection refused)"
-        case wire_errors.ConnectError():
+        case httpx.ConnectError():
             return "cannot be reached" + (f" ({said})" if said and "All connection attempts" not in said else "")
-        case wire_errors.RemoteProtocolError():
+        case httpx.RemoteProtocolError():
             return "ends before its announced end" if "complete" in said else f"does not speak HTTP properly ({said})"
-        case wire_errors.ReadError() | wire_errors.WriteError():
+        case httpx.ReadError() | httpx.WriteError():
             return "broke the connection"
-        case wire_errors.InvalidURL():
+        case httpx.InvalidURL():
             return f"is no web address ({said})"
         case _:
             return f"cannot be fetched ({said or type(error).__name__})"

@@ -1,38 +1,40 @@
 """The connection below a request: to an address that was checked, or through a proxy, and tolerant of odd headers.
 
-h11 on connections of the event loop's own, one for each request: redirects, cookies and logins are decided on in
-`fetch`, with our own checks. HTTP/2 and proxies are in `by_httpcore`.
+httpx's transport without its client: redirects, cookies and logins are decided on in `fetch`, with our own checks, and
+a third of the time per request is saved. Connections are the event loop's own, which saves another third.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-import h11
+import httpcore
 
+from digest.collect.client import httpx
 from digest.collect.guard import is_this_machine
-from digest.collect.heads import MAX_HEAD, Mending
-from digest.collect.messages import Request, Response, Seconds
-from digest.collect.wire_errors import (
-    ConnectError,
-    ConnectTimeout,
-    LocalProtocolError,
-    ReadError,
-    ReadTimeout,
-    RemoteProtocolError,
-    WriteTimeout,
-    refused,
-)
+from digest.config.value_types import server_url
 
 _MUCH = 256 * 1024  # bytes of a body that wait to be read
-_AT_ONCE = 64 * 1024  # of these are read
+_MAX_HEAD = 100 * 1024  # bytes of a head, as h11 bounds it
+_HEAD_END = re.compile(rb"\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# A head in which there is nothing to mend, as most are.
+_PROPER = re.compile(
+    rb"HTTP/1\.[01] \d{3}[^\x00-\x1f\x7f]*+\r\n"
+    rb"(?:(?:Content-Length:[ \t]*+\d{1,20}|(?!Content-Length)[!#$%&'*+.^_`|~0-9A-Z-]++:[^\x00-\x1f\x7f]*+)\r\n)*+\r\n",
+    re.IGNORECASE,
+)
+_LENGTH = re.compile(rb"\d{1,20}(?:[ \t]*,[ \t]*\d{1,20})*")
 
 
 class Proxies:
@@ -43,22 +45,14 @@ class Proxies:
 
     def __init__(self, setting: str) -> None:
         self._setting = "" if setting == "none" else setting
-        self._environment: dict[str, str] = {}
-        if not setting and any(name.lower().endswith("_proxy") for name in os.environ):
-            from urllib.request import getproxies_environment
-
-            self._environment = getproxies_environment()
+        self._environment = getproxies_environment() if not setting else {}
         self.any = bool(self._setting or self._environment)
 
     def of(self, scheme: str, host: str, port: int, *, own: str = "") -> str:
         """The address of the proxy for a request, or ""; `own` is what one feed has of its own."""
         if own:
             return "" if own == "none" else own
-        if not self.any or is_this_machine(host):
-            return ""
-        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
-
-        if proxy_bypass_environment(f"{host}:{port}"):
+        if not self.any or is_this_machine(host) or proxy_bypass_environment(f"{host}:{port}"):
             return ""
         found = self._environment
         proxy = self._setting or found.get(scheme, "") or found.get("all", "")
@@ -78,127 +72,181 @@ class Way:
 class Transport:
     """One connection per request, HTTP/2 where the server offers it.
 
-    A digest visits mostly distinct hosts once each: to keep connections gives little.
+    A digest visits mostly distinct hosts once each: a pool gives little and httpx's own is quadratic in the
+    connections it keeps.
     """
 
     def __init__(self) -> None:
         self._ssl: dict[str, ssl.SSLContext] = {}
 
     async def send(
-        self, request: Request, *, addresses: Sequence[str] = (), proxy: str = "", ca_file: str = ""
-    ) -> Response:
+        self, request: httpx.Request, *, addresses: Sequence[str] = (), proxy: str = "", ca_file: str = ""
+    ) -> httpx.Response:
         """Ask one of `addresses`, or a proxy. `ca_file` takes the place of the system's certificates.
 
-        The answer is closed by who gets it. Raises WireError, and OSError where `ca_file` cannot be read.
+        Raises httpx's errors, and OSError where `ca_file` cannot be read.
         """
-        place = request.place
-        context = self._context(ca_file) if place.scheme == "https" else None
+        url = request.url
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        context = self._context(ca_file) if url.scheme == "https" else None
+        origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
+        connection: httpcore.AsyncConnectionInterface
         if proxy:
-            from digest.collect import by_httpcore
-
-            return await by_httpcore.ask(by_httpcore.by_proxy(proxy, place, context), request)
-        stream = await _to_one_of(addresses, place.port, request.seconds.connect)
-        if context is not None:
-            await stream.start_tls(context, place.name, request.seconds.connect)
-            if stream.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
-                from digest.collect import by_httpcore
-
-                return await by_httpcore.ask(by_httpcore.http2(place, stream), request)
-        return await _Exchange(stream, request.seconds).ask(request)
+            connection = _by_proxy(proxy, origin, context)
+        else:
+            try:
+                connection = await _direct(addresses, origin, context, _timeout(request))
+            except (httpcore.TimeoutException, httpcore.NetworkError) as error:
+                raise _as_httpx(error, request) from error
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        try:
+            response = await connection.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        except BaseException as error:
+            await connection.aclose()
+            raise _as_httpx(error, request) from error
+        return httpx.Response(
+            response.status,
+            request=request,
+            headers=response.headers,
+            stream=_Body(response.aiter_stream(), connection, request),
+            extensions=response.extensions,
+        )
 
     def _context(self, ca_file: str) -> ssl.SSLContext:
-        """Made when a server is asked by TLS: to read all certificates takes longer than to ask a dozen feeds."""
         if ca_file not in self._ssl:
-            made = ssl.create_default_context(cafile=ca_file) if ca_file else _trusting()
+            made = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context(trust_env=True)
             made.set_alpn_protocols(["http/1.1", "h2"])
             self._ssl[ca_file] = made
         return self._ssl[ca_file]
 
 
-def _trusting() -> ssl.SSLContext:
-    """Who trusts whom certifi does, or what SSL_CERT_FILE or SSL_CERT_DIR name, as with httpx."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file or folder:
-        return ssl.create_default_context(cafile=file or None, capath=None if file else folder)
-    import certifi
-
-    return ssl.create_default_context(cafile=certifi.where())
+def _timeout(request: httpx.Request) -> float | None:
+    """Seconds for connecting, where a client says so: who asks without one bounds the whole."""
+    times: dict[str, float | None] = request.extensions.get("timeout", {})
+    return times.get("connect")
 
 
-class _Exchange:
-    """One request and its answer in HTTP/1.1 (RFC 9112), on a connection that is for nothing else."""
+async def _direct(
+    addresses: Sequence[str], origin: httpcore.Origin, context: ssl.SSLContext | None, seconds: float | None
+) -> httpcore.AsyncConnectionInterface:
+    """One connection to one of the addresses of an origin."""
+    host = origin.host.decode("ascii")
+    stream = await _Pinned(addresses).connect_tcp(host, origin.port, timeout=seconds)
+    if context is not None:
+        stream = await stream.start_tls(context, host, timeout=seconds)
+        spoken = stream.get_extra_info("ssl_object")
+        if spoken is not None and spoken.selected_alpn_protocol() == "h2":
+            return httpcore.AsyncHTTP2Connection(origin=origin, stream=stream)
+    return httpcore.AsyncHTTP11Connection(origin=origin, stream=stream)
 
-    def __init__(self, stream: _Stream, seconds: Seconds) -> None:
-        self._stream, self._seconds = stream, seconds
-        self._reading = Mending(stream)
-        self._spoken = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
 
-    async def ask(self, request: Request) -> Response:
+def _by_proxy(proxy: str, origin: httpcore.Origin, context: ssl.SSLContext | None) -> httpcore.AsyncConnectionInterface:
+    """One connection through a proxy. Raises httpx.ProxyError where it is none that we can use."""
+    try:
+        there = server_url(proxy, settings="[collect] proxy")
+    except ValueError as error:
+        raise httpx.ProxyError(f"the address of the proxy {error}") from None
+    if there.scheme not in ("http", "https") or not there.host:
+        raise httpx.ProxyError(f"its kind, {there.scheme[:10]}, is not spoken here: give an http:// one")
+    pool = httpcore.AsyncHTTPProxy(
+        f"{there.scheme}://{there.place}",
+        proxy_auth=(there.user.encode(), there.password.encode()) if there.user else None,
+        ssl_context=context,
+        http2=origin.scheme == b"https",
+        network_backend=_Pinned(),
+    )
+    return pool.create_connection(origin)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(
+        self, chunks: AsyncIterator[bytes], connection: httpcore.AsyncConnectionInterface, request: httpx.Request
+    ) -> None:
+        self._chunks = chunks
+        self._connection = connection
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            await self._stream.write(self._said(request), self._seconds.write)
-            head = await self._event()
-            while isinstance(head, h11.InformationalResponse) and head.status_code != 101:  # the answer is to come
-                head = await self._event()
-        except h11.LocalProtocolError as error:
-            await self._stream.aclose()
-            raise LocalProtocolError(str(error)) from error
-        except BaseException:
-            await self._stream.aclose()
-            raise
-        assert isinstance(head, h11.Response | h11.InformationalResponse)
-        version = f"HTTP/{head.http_version.decode('ascii')}"
-        return Response(head.status_code, head.headers, self._chunks(), self._stream.aclose, version=version)
+            async for chunk in self._chunks:
+                yield chunk
+        except Exception as error:
+            raise _as_httpx(error, self._request) from error
 
-    def _said(self, request: Request) -> bytes:
-        asked = h11.Request(method=request.method, target=request.place.target, headers=request.fields())
-        events = [asked, *([h11.Data(request.body)] if request.body else []), h11.EndOfMessage()]
-        return b"".join(self._spoken.send(event) or b"" for event in events)
+    async def aclose(self) -> None:
+        await self._connection.aclose()
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        while isinstance(event := await self._event(), h11.Data):
-            yield bytes(event.data)
 
-    async def _event(self) -> Any:
-        """What comes next of the answer. Raises WireError."""
-        while True:
+def _as_httpx(error: BaseException, request: httpx.Request) -> BaseException:
+    """httpcore's error as httpx's of the same name, so that nobody above has to know both."""
+    if isinstance(error, httpcore.TimeoutException | httpcore.NetworkError | httpcore.ProtocolError):
+        kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__, httpx.TransportError)
+        return kind(str(error), request=request)
+    if isinstance(error, httpcore.ProxyError):
+        return httpx.ProxyError(str(error), request=request)
+    return error
+
+
+def refused(error: BaseException | None) -> bool:
+    """Whether an error means that nothing listens there."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class _Pinned(httpcore.AsyncNetworkBackend):
+    """Connects to the given addresses, one after the other, whatever host is asked for.
+
+    Without any, to the host, which is a proxy: by anyio, which knows TLS within TLS and hosts with dead addresses.
+    """
+
+    def __init__(self, addresses: Sequence[str] = ()) -> None:
+        self._addresses = addresses
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (the backend protocol names it so)
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        if not self._addresses:
+            return _Tolerant(await httpcore.AnyIOBackend().connect_tcp(host, port, timeout=timeout))
+        failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+        for address in self._addresses[:4]:
             try:
-                event = self._spoken.next_event()
-                if event is not h11.NEED_DATA:
-                    return event
-                data = await self._reading.read(_AT_ONCE, self._seconds.read)
-                if not data and self._spoken.their_state is h11.SEND_RESPONSE:
-                    raise RemoteProtocolError("Server disconnected without sending a response.")
-                self._spoken.receive_data(data)
-            except h11.RemoteProtocolError as error:
-                raise RemoteProtocolError(str(error)) from error
-
-
-async def _to_one_of(addresses: Sequence[str], port: int, seconds: float | None) -> _Stream:
-    """Connected to the first of the addresses that takes it. Raises ConnectError and ConnectTimeout."""
-    failed: ConnectError | ConnectTimeout | None = None
-    for address in addresses[:4]:
-        try:
-            return await _connected(address, port, seconds)
-        except (ConnectError, ConnectTimeout) as error:
-            # Nothing listens there only where nothing listens at any of them.
-            failed = error if failed is None or refused(failed) else failed
-    raise failed or ConnectError("no address")
+                return _Tolerant(await _connected(address, port, timeout))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                # Nothing listens there only where nothing listens at any of them.
+                failed = error if failed is None or refused(failed) else failed
+        raise failed or httpcore.ConnectError("no address")
 
 
 async def _connected(host: str, port: int, seconds: float | None) -> _Stream:
-    """Raises ConnectError and ConnectTimeout."""
+    """Raises httpcore.ConnectError and ConnectTimeout."""
     try:
         async with asyncio.timeout(seconds):
             _, stream = await asyncio.get_running_loop().create_connection(_Stream, host, port)
             return stream
     except TimeoutError as error:
-        raise ConnectTimeout("connect") from error
+        raise httpcore.ConnectTimeout("connect") from error
     except OSError as error:
         said = str(error) if isinstance(error, socket.gaierror) else "All connection attempts failed"
-        raise ConnectError(said) from error
+        raise httpcore.ConnectError(said) from error
 
 
-class _Stream(asyncio.Protocol):
+class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     """A connection of the event loop. What is read from it waits here; when that is much, the other end waits too.
 
     What we say are heads and short forms, given to the loop; where the other end takes none of it, `write` waits.
@@ -245,13 +293,13 @@ class _Stream(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # ------------------------------------------------------------ what who asks calls, as httpcore does
+    # ------------------------------------------------------------ what httpcore calls
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if not self._got and not self._over:
             await self._more(timeout)
         if not self._got and self._error is not None:
-            raise ReadError(str(self._error)) from self._error
+            raise httpcore.ReadError(str(self._error)) from self._error
         data = bytes(self._got[:max_bytes])
         del self._got[:max_bytes]
         if self._paused and len(self._got) <= _MUCH:
@@ -280,7 +328,7 @@ class _Stream(asyncio.Protocol):
                 while self._full:
                     await self._more(None)
         except TimeoutError as error:
-            raise WriteTimeout("write") from error
+            raise httpcore.WriteTimeout("write") from error
 
     async def aclose(self) -> None:
         self._transport.abort()
@@ -304,12 +352,12 @@ class _Stream(asyncio.Protocol):
         except BaseException as error:
             self._transport.abort()
             if isinstance(error, TimeoutError):
-                raise ConnectTimeout("TLS") from error
+                raise httpcore.ConnectTimeout("TLS") from error
             if isinstance(error, ConnectionError) and self._error is None:
                 # As OpenSSL calls it, and the loop does not.
-                raise ConnectError(str(error)) from ssl.SSLEOFError(str(error))
+                raise httpcore.ConnectError(str(error)) from ssl.SSLEOFError(str(error))
             if isinstance(error, OSError):
-                raise ConnectError(str(error)) from error
+                raise httpcore.ConnectError(str(error)) from error
             raise
         self._transport = secured
         return self
@@ -321,4 +369,73 @@ class _Stream(asyncio.Protocol):
 
 def _ring(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
-        waiter.set_exception(ReadTimeout("read"))
+        waiter.set_exception(httpcore.ReadTimeout("read"))
+
+
+class _Tolerant(httpcore.AsyncNetworkStream):
+    """A connection on which a line of the head that is no header field is left out, as browsers do.
+
+    h11 refuses the whole answer for it. HTTP/2 passes as it is, and so does what is no head of an answer.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, *, in_head: bool = True) -> None:
+        self._stream = stream
+        self._in_head = in_head
+        self._got = b""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if not self._in_head:
+            return await self._stream.read(max_bytes, timeout)
+        end = _HEAD_END.search(self._got)
+        while end is None and len(self._got) < _MAX_HEAD and b"HTTP/".startswith(self._got[:5]):
+            data = await self._stream.read(max_bytes, timeout)
+            if not data:
+                break
+            seen = max(0, len(self._got) - 2)
+            self._got += data
+            end = _HEAD_END.search(self._got, seen)
+        if end is None or not self._got.startswith(b"HTTP/"):
+            end_of_head, head = 0, b""
+        else:
+            end_of_head = end.end()
+            head = mended(self._got[:end_of_head])
+        if _INTERIM.match(head):
+            self._got = self._got[end_of_head:]  # the answer itself is still to come
+            return head
+        rest, self._got, self._in_head = self._got[end_of_head:], b"", False
+        return head + rest
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        spoken = stream.get_extra_info("ssl_object")
+        return _Tolerant(stream, in_head=spoken is None or spoken.selected_alpn_protocol() != "h2")
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def mended(head: bytes) -> bytes:
+    """The head of an answer with those lines that are header fields (RFC 9112 §5), folded ones made one."""
+    if _PROPER.fullmatch(head):
+        return head
+    status, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).split(b"\n")
+    kept = [status.rstrip()]
+    for line in lines:
+        name, colon, value = line.rstrip(b"\r").partition(b":")
+        name, value = name.rstrip(b" \t"), value.strip(b" \t")
+        if not (colon and _NAME.fullmatch(name)) or _CONTROL.search(value):
+            continue
+        if name.lower() != b"content-length" or _LENGTH.fullmatch(value):
+            kept.append(name + b": " + value)
+    return b"\r\n".join(kept) + b"\r\n\r\n"
