@@ -17,6 +17,7 @@ from test_collect import MONDAY, Reply, Site, add, feed, rss, run, settings
 from digest import collect, edition, line, parse
 from digest.cli import feed_add
 from digest.cli.feed_reading import known_topic
+from digest.collect import rows
 from digest.collect.sources import Outline, topic_of
 from digest.config import Curate
 from digest.curate import feed_rules
@@ -238,7 +239,7 @@ def test_what_was_mended_of_an_answer_is_kept_with_its_feed_within_bounds(
     site.pages["/feed"] = Reply(rss("one", "two"))
     run(database, now=MONDAY + timedelta(days=2))
     assert feed(database).trouble == []
-    kept = collecting._bounded([f"{n} {'x' * 900}\x1b[31m" for n in range(30)])
+    kept = rows._bounded([f"{n} {'x' * 900}\x1b[31m" for n in range(30)])
     assert len(kept) == 9 and max(map(len, kept)) <= 200 and kept[-1] == "and 22 more of the kind"
 
 

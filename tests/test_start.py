@@ -83,7 +83,7 @@ ASKING = {
 }
 ASK = {
     *("addresses", "challenge", "client", "fetch", "gathering", "guard", "hosts", "kinship", "leases", "manner"),
-    *("packing", "rate_limits", "run", "trouble", "wire"),
+    *("packing", "rate_limits", "rows", "run", "trouble", "wire"),
 }
 
 

@@ -14,7 +14,8 @@ from sqlmodel import Session
 from digest import sign
 from digest.collect import rhythm
 from digest.collect.report import Change
-from digest.collect.run import changed, entry_row
+from digest.collect.rows import entry_row
+from digest.collect.run import changed
 from digest.collect.sources import Added
 from digest.collect.workers import Parsers
 from digest.config import Config

@@ -21,7 +21,7 @@ class Manner:
     def to(self, url: str) -> tuple[Mapping[str, str], Way]:
         """The headers for an address, and the way there."""
         way = Way(self.proxy, self.ca_file, "".join(open_part(self.headers).values()))
-        return (self.headers, way) if same(url, self.url) else ({}, elsewhere(way))
+        return (self.headers, way) if url == self.url or same(url, self.url) else ({}, elsewhere(way))
 
 
 def elsewhere(way: Way) -> Way:

@@ -7,8 +7,8 @@ import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
-from dataclasses import asdict, dataclass, replace
+from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlmodel import Session
 
 from digest import parse, spans
-from digest.collect import gathering, kinship, rhythm
+from digest.collect import gathering, kinship, rhythm, rows
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
@@ -31,43 +31,19 @@ from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import open_part, same
-from digest.parse.text import plain
 from digest.store import Database, feed_claims, feed_entries, hosts, websub
 from digest.store.feed_tables import WebSub
 
 if TYPE_CHECKING:
     from digest.collect.workers import Parsers
-    from digest.parse import ParsedEntry, ParsedFeed
+    from digest.parse import ParsedFeed
 
 # What parses, and what stores what is new, is imported where it is used: mostly nothing is new.
 
 T = TypeVar("T")
 
 
-# What an outcome writes of its feed; address and secrets change elsewhere, and not behind an operator's back.
-_SETTLED = (
-    "id",
-    "title",
-    "published_title",
-    "site_url",
-    "language",
-    "answered_by",
-    "moved_to",
-    "etag",
-    "last_modified",
-    "body_hash",
-    "ttl_seconds",
-    "skip",
-    "gap_seconds",
-    "entry_at",
-    "ok_at",
-    "failing_since",
-    "failures",
-    "error",
-    "trouble",
-    "told",
-)
-MAX_TROUBLE, MAX_NOTE = 8, 200  # notes that are kept of an answer, and characters of each
+MOMENT, HEAVY = 0.1, 1_000_000  # seconds that an outcome waits for others, and bytes of answers that wait at most
 
 
 @dataclass(frozen=True)
@@ -315,12 +291,14 @@ class _Run:
     # ------------------------------------------------------------ store
 
     async def _write(self) -> None:
-        """Store outcomes, as many in one transaction as came in during the last one."""
+        """Store outcomes, as many in one transaction as come within a moment."""
         over = False
         while not over:
             batch = [await self._outcomes.get()]
-            while not self._outcomes.empty():
-                batch.append(self._outcomes.get_nowait())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MOMENT):
+                    while None not in batch and len(batch) < self._settings.connections and _weight(batch) < HEAVY:
+                        batch.append(await self._outcomes.get())
             over = None in batch
             outcomes = [outcome for outcome in batch if outcome is not None]
             if outcomes:
@@ -338,12 +316,16 @@ class _Run:
             outcomes = [_retitled(o, left[o.feed.id]) for o in outcomes if _ours(o.feed, left.get(o.feed.id))]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
             hubs = websub.of_feeds(session, left) if self._settings.websub else {}
+            came = rows.save(session, [(o.feed, o.parsed, o.at) for o in outcomes if o.parsed is not None])
+            settled = [outcome for outcome in outcomes if outcome.held_until is None]
             done = [
-                self._settle(session, outcome, hubs.get(outcome.feed.id))
-                for outcome in outcomes
-                if outcome.held_until is None
+                self._settle(session, outcome, hubs.get(outcome.feed.id), came.get(outcome.feed.id, rows.NOTHING))
+                for outcome in settled
             ]
-            feed_claims.settle(session, [row for row, _, _ in done])
+            feed_claims.settle(
+                session,
+                [rows.changing(r, read=o.parsed is not None) for o, (r, _, _) in zip(settled, done, strict=True)],
+            )
             for outcome in outcomes:
                 if outcome.held_until is not None:
                     feed_claims.release(session, [outcome.feed.id], next_at=outcome.held_until)
@@ -353,7 +335,7 @@ class _Run:
                 hosts.forget(session, now=self._started)
         # Counted after the commit: the report says what is stored.
         self._report.held += len(outcomes) - len(done)
-        for outcome, (row, saved, change) in zip((o for o in outcomes if o.held_until is None), done, strict=True):
+        for outcome, (row, saved, change) in zip(settled, done, strict=True):
             self._count_in(outcome, row, saved, change)
 
     def _count_in(
@@ -377,11 +359,11 @@ class _Run:
             report.updated += 1
 
     def _settle(
-        self, session: Session, outcome: _Outcome, hub: WebSub | None
+        self, session: Session, outcome: _Outcome, hub: WebSub | None, saved: feed_entries.Saved
     ) -> tuple[dict[str, Any], feed_entries.Saved, Change | None]:
-        """The feed's row after this outcome, its entries stored; `hub` is how we stand with who tells us of it."""
-        feed, at, saved = outcome.feed, outcome.at, feed_entries.Saved()
-        row: dict[str, Any] = {name: getattr(feed, name) for name in _SETTLED}
+        """The feed's row after this outcome, its entries `saved`; `hub` is how we stand with who tells us of it."""
+        feed, at = outcome.feed, outcome.at
+        row: dict[str, Any] = {name: getattr(feed, name) for name in rows.SETTLED}
         row |= {"state": FeedState.ACTIVE, "checked_at": at}
         notes = []
         if outcome.error is not None:
@@ -409,7 +391,7 @@ class _Run:
                 "body_hash": outcome.body_hash,
             }
             if outcome.parsed is not None:
-                saved = self._save_feed(session, feed, outcome.parsed, row, at)
+                row |= rows.told_of_itself(feed, outcome.parsed, at, new=bool(saved.new))
             said = outcome.parsed.new_url if outcome.parsed is not None else feed.moved_to
             notes.append(self._move(session, feed, outcome.answer, row, at, said))
             told = self._told_by(session, outcome, hub, news=bool(saved.new))
@@ -467,38 +449,6 @@ class _Run:
         error = FetchError(feed.url, f"{words}; `digest feed doctor --accept {feed.id}` follows it", status=301)
         return _Outcome(feed, outcome.at, answer, error=error)
 
-    def _save_feed(
-        self, session: Session, feed: feed_claims.Due, parsed: ParsedFeed, row: dict[str, Any], at: datetime
-    ) -> feed_entries.Saved:
-        # Oldest first, so that the order of ids is the order of the feed's own time.
-        saved = feed_entries.save_entries(
-            session, feed.id, [entry_row(e) for e in reversed(parsed.entries)], now=at, tombstones=parsed.withdrawn
-        )
-        moments = [min(e.published_at, at) for e in parsed.entries if e.published_at]
-        gap = rhythm.usual_gap(moments)
-        newest = max(
-            [*moments, *([at] if saved.new and not moments else []), *([feed.entry_at] if feed.entry_at else [])],
-            default=None,
-        )
-        site = parsed.site_url or feed.site_url
-        if site != feed.site_url:
-            from digest.store import tastes
-
-            tastes.follow_source(session, feed.id, (feed.url, feed.site_url), (feed.url, site))
-        row |= {
-            # An operator's own name for a feed stays; one that was the publisher's follows it.
-            "title": (parsed.title if feed.title in ("", feed.published_title) else "") or feed.title,
-            "published_title": parsed.title or feed.published_title,
-            "site_url": site,
-            "language": parsed.language or feed.language,
-            "ttl_seconds": min(int(parsed.ttl.total_seconds()), 10**8) if parsed.ttl else 0,
-            "skip": [*(f"h{h}" for h in sorted(parsed.skip_hours)), *(f"d{d}" for d in sorted(parsed.skip_days))],
-            "gap_seconds": min(int(gap.total_seconds()), 10**9) if gap else 0,
-            "entry_at": newest,
-            "trouble": _bounded(parsed.trouble),
-        }
-        return saved
-
     def _move(
         self, session: Session, feed: feed_claims.Due, answer: Answer, row: dict[str, Any], at: datetime, said: str = ""
     ) -> str:
@@ -540,6 +490,10 @@ def _facts(outcome: _Outcome) -> dict[str, int | float | bool | str]:
     return found | ({"entries": len(parsed.entries)} if parsed is not None else {})
 
 
+def _weight(batch: Sequence[_Outcome | None]) -> int:
+    return sum(len(one.answer.body) for one in batch if one is not None and one.answer is not None)
+
+
 def _manner(feed: feed_claims.Due) -> Manner:
     return Manner(feed.url, feed.headers, feed.proxy, feed.ca_file)
 
@@ -553,13 +507,6 @@ def _retitled(outcome: _Outcome, left: feed_claims.Left) -> _Outcome:
     if left.title == outcome.feed.title:
         return outcome
     return replace(outcome, feed=replace(outcome.feed, title=left.title))
-
-
-def _bounded(trouble: Sequence[str]) -> list[str]:
-    """What was wrong with an answer and read anyway, as it is kept with the feed."""
-    notes = [plain(note, limit=MAX_NOTE) for note in trouble[:MAX_TROUBLE]]
-    left = len(trouble) - len(notes)
-    return [*notes, f"and {left} more of the kind"] if left else notes
 
 
 def changed(feed: feed_claims.Due, row: dict[str, Any], now: datetime, notes: list[str]) -> Change | None:
@@ -596,11 +543,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def entry_row(entry: ParsedEntry) -> dict[str, Any]:
-    """The columns of an entry, all but those the database side knows."""
-    return vars(entry) | {
-        "categories": list(entry.categories),
-        "enclosures": [asdict(enclosure) for enclosure in entry.enclosures],
-    }

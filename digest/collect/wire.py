@@ -28,6 +28,12 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# A head in which there is nothing to mend, as most are.
+_PROPER = re.compile(
+    rb"HTTP/1\.[01] \d{3}[^\x00-\x1f\x7f]*+\r\n"
+    rb"(?:(?:Content-Length:[ \t]*+\d{1,20}|(?!Content-Length)[!#$%&'*+.^_`|~0-9A-Z-]++:[^\x00-\x1f\x7f]*+)\r\n)*+\r\n",
+    re.IGNORECASE,
+)
 _LENGTH = re.compile(rb"\d{1,20}(?:[ \t]*,[ \t]*\d{1,20})*")
 
 
@@ -421,6 +427,8 @@ class _Tolerant(httpcore.AsyncNetworkStream):
 
 def mended(head: bytes) -> bytes:
     """The head of an answer with those lines that are header fields (RFC 9112 §5), folded ones made one."""
+    if _PROPER.fullmatch(head):
+        return head
     status, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).split(b"\n")
     kept = [status.rstrip()]
     for line in lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -174,18 +175,20 @@ def lock(session: Session, ids: Collection[int]) -> dict[int, Left]:
 
 
 def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:
-    """Write what came of asking: mappings of `Feed` columns with its `id`, all with the same keys. Ends the claims."""
-    if not settled:
-        return
-    names = [name for name in settled[0] if name != "id"]
-    statement = (
-        sa.update(Feed)
-        .where(col(Feed.id) == sa.bindparam("feed_id"))
-        .values({name: sa.bindparam(f"new_{name}") for name in names} | {"claimed_at": None})
-    )
-    session.connection().execute(
-        statement, [{"feed_id": row["id"]} | {f"new_{name}": row[name] for name in names} for row in settled]
-    )
+    """Write what came of asking: mappings of those `Feed` columns that may change, with its `id`. Ends the claims."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in settled:
+        names = tuple(name for name in row if name != "id")
+        alike.setdefault(names, []).append({"feed_id": row["id"]} | {f"new_{name}": row[name] for name in names})
+    for names, rows in alike.items():
+        session.connection().execute(_settling(names), rows)
+
+
+# Made once: to put a statement together takes longer than to execute it.
+@cache
+def _settling(names: tuple[str, ...]) -> Any:
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names} | {"claimed_at": None}
+    return sa.update(Feed).where(col(Feed.id) == sa.bindparam("feed_id")).values(values)
 
 
 def release(session: Session, ids: Collection[int], *, next_at: datetime) -> None:

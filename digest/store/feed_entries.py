@@ -35,6 +35,20 @@ class Saved:
     withdrawn: int = 0
 
 
+@dataclass(frozen=True)
+class Has:
+    """What a feed has at a moment.
+
+    `rows` are mappings of `Entry` columns, in the order in which new ones are added; `tombstones` are guids of what was
+    taken back.
+    """
+
+    feed_id: int
+    rows: Sequence[Mapping[str, Any]]
+    now: datetime
+    tombstones: Collection[str] = ()
+
+
 def save_entries(
     session: Session,
     feed_id: int,
@@ -43,62 +57,107 @@ def save_entries(
     now: datetime,
     tombstones: Collection[str] = (),
 ) -> Saved:
-    """Store what a feed has now: new entries are added in the order given, edited ones updated in place.
+    """`save_all` for one feed."""
+    return save_all(session, [Has(feed_id, rows, now, tombstones)])[0]
 
-    `rows` are mappings of `Entry` columns. Which of them is stored already `digest.identity` decides, by all that they
-    share and by what the feed was seen to do; an entry known under another key stays the entry that it was. What was
-    taken back (`tombstones` are guids; and what is gone from among others) is marked so, what came back is not.
+
+def save_all(session: Session, feeds: Sequence[Has]) -> list[Saved]:
+    """Store what feeds have, each of them once: new entries are added, edited ones updated in place.
+
+    Which of the rows is stored already `digest.identity` decides, by all that they share and by what the feed was seen
+    to do; an entry known under another key stays the entry that it was. What was taken back (tombstones; and what is
+    gone from among others) is marked so, what came back is not. It is written for all feeds at once: to begin a
+    statement takes longer than to store an entry.
     """
     connection = session.connection()
-    feed = connection.execute(_WAYS, {"feed": feed_id}).one()
-    evidence = Evidence.of(feed.evidence)
-    marks = [_marks(row) for row in rows]
-    stored = _known(connection, feed_id, rows, frozenset(feed.window))
-    known = [Known(one.id, _stored_marks(one), one.id in stored.window) for one in stored.entries]
-    found = identity.link(marks, known, evidence, feed.identity)
-    keys = _Keys(connection, feed_id, stored.entries)
-    new, edits, edited, back = [], [], 0, 0
-    pairs: list[tuple[Marks, Marks]] = []
-    present: set[int] = set()
-    for row, mine, place in zip(rows, marks, found, strict=True):
-        if place is not None and place >= 0:
-            one, was = stored.entries[place], known[place].marks
-            pairs.append((mine, was))
-            present.add(one.id)
-            back += one.withdrawn_at is not None
-            if not _unchanged(row, one) or row["key"] != one.key:
-                seen = _seen(row, one, mine, was)
-                edited += seen
-                own = {"key": keys.moved(row, one), "withdrawn_at": None, "changed_at": now if seen else one.changed_at}
-                own["points"] = one.points if row.get("points") is None else row["points"]
-                edits.append({**row, **own, "entry_id": one.id})
-    for number, row in enumerate(rows):
-        if found[number] is None:
-            changed_at = _since(row, new_feed=not evidence.fetches and not stored.entries, now=now)
-            own = {"feed_id": feed_id, "seen_at": now, "key": keys.new(row), "changed_at": changed_at}
-            new.append({**row, **own})
+    ways = {row.id: row for row in connection.execute(_WAYS, {"feeds": [has.feed_id for has in feeds]})}
+    judged = [_Judged(connection, has, ways[has.feed_id]) for has in feeds]
+    edits = [row for one in judged for row in one.edits]
     if edits:
         names: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in edits[0] if name != "entry_id"}
         connection.execute(
             sa.update(Entry).where(col(Entry.id) == sa.bindparam("entry_id")).values(names),
             [{("" if name == "entry_id" else "new_") + name: value for name, value in row.items()} for row in edits],
         )
-    if new:
-        connection.execute(_adding(connection.dialect.name), new)
-        stored_now = {one.id for one in _entries_by(connection, feed_id, "key", [row["key"] for row in new], _IDS)}
-        undecided.came(session, feed_id, stored_now)
-        present |= stored_now
-    evidence = identity.observed(evidence, marks, pairs, known)
-    evidence.vanished[1] += back
-    ids = [known[place].id for place in found if place is not None and place >= 0]
-    # What was set aside unread may be one that we have, and is not gone.
-    can_tell = identity.by_date(ids, [one.date for one in marks]) and not any(one.fault for one in marks)
-    gone = _withdraw(
-        connection, feed_id, known, frozenset(present), len(new), tombstones, evidence, can_tell=can_tell, now=now
-    )
-    learnt = {"feed": feed_id, "new_evidence": vars(evidence), "new_window": sorted(present), "more": len(new)}
-    connection.execute(_LEARNT, learnt)
-    return Saved(len(new), edited, sum(bool(row.get("fault")) for row in new), gone)
+    new = [row for one in judged for row in one.new]
+    stored = _added(connection, new) if new else {}
+    undecided.came(session, stored.values())
+    added: dict[int, set[int]] = {}
+    for (feed_id, _), entry_id in stored.items():
+        added.setdefault(feed_id, set()).add(entry_id)
+    done = [one.learn(connection, added.get(one.has.feed_id, set())) for one in judged]
+    connection.execute(_LEARNT, [learnt for _, learnt in done])
+    return [saved for saved, _ in done]
+
+
+def _added(connection: sa.Connection, new: Sequence[Mapping[str, Any]]) -> dict[tuple[int, str], int]:
+    """Store new entries; their ids, by feed and key. One that is there already, seen long ago, stays as it is."""
+    last = connection.execute(_LAST).scalar() or 0
+    connection.execute(_adding(connection.dialect.name), new)
+    found = {(row.feed_id, row.key): row.id for row in connection.execute(_SINCE, {"last": last})}
+    there: dict[int, list[str]] = {}
+    for row in new:
+        if (row["feed_id"], row["key"]) not in found:
+            there.setdefault(row["feed_id"], []).append(row["key"])
+    for feed_id, named in there.items():
+        found |= {(feed_id, one.key): one.id for one in _entries_by(connection, feed_id, "key", named)}
+    return {place: found[place] for row in new if (place := (row["feed_id"], row["key"])) in found}
+
+
+class _Judged:
+    """What a feed has, beside what is stored of it: which entries are `new`, and which are edited (`edits`)."""
+
+    def __init__(self, connection: sa.Connection, has: Has, ways: Any) -> None:
+        self.has = has
+        self.new: list[dict[str, Any]] = []
+        self.edits: list[dict[str, Any]] = []
+        self._edited = self._back = 0
+        self._present: set[int] = set()
+        self._pairs: list[tuple[Marks, Marks]] = []
+        self._evidence = Evidence.of(ways.evidence)
+        self._marks = [_marks(row) for row in has.rows]
+        stored = _known(connection, has.feed_id, has.rows, frozenset(ways.window))
+        self._known = [Known(one.id, _stored_marks(one), one.id in stored.window) for one in stored.entries]
+        self._found = identity.link(self._marks, self._known, self._evidence, ways.identity)
+        keys = _Keys(connection, has.feed_id, stored.entries)
+        for row, mine, place in zip(has.rows, self._marks, self._found, strict=True):
+            if place is not None and place >= 0:
+                self._again(row, mine, stored.entries[place], self._known[place].marks, keys)
+        new_feed = not self._evidence.fetches and not stored.entries
+        for row, place in zip(has.rows, self._found, strict=True):
+            if place is None:
+                changed_at = _since(row, new_feed=new_feed, now=has.now)
+                own = {"feed_id": has.feed_id, "seen_at": has.now, "key": keys.new(row), "changed_at": changed_at}
+                self.new.append({**row, **own})
+
+    def _again(self, row: Mapping[str, Any], mine: Marks, one: Any, was: Marks, keys: _Keys) -> None:
+        """A row that is an entry which is stored."""
+        self._pairs.append((mine, was))
+        self._present.add(one.id)
+        self._back += one.withdrawn_at is not None
+        if _unchanged(row, one) and row["key"] == one.key:
+            return
+        seen = _seen(row, one, mine, was)
+        self._edited += seen
+        changed_at = self.has.now if seen else one.changed_at
+        own = {"key": keys.moved(row, one), "withdrawn_at": None, "changed_at": changed_at}
+        own["points"] = one.points if row.get("points") is None else row["points"]
+        self.edits.append({**row, **own, "entry_id": one.id})
+
+    def learn(self, connection: sa.Connection, added: set[int]) -> tuple[Saved, dict[str, Any]]:
+        """Mark what was taken back, the new ones being stored; what was done, and what is learnt of the feed."""
+        present = self._present | added
+        evidence = identity.observed(self._evidence, self._marks, self._pairs, self._known)
+        evidence.vanished[1] += self._back
+        ids = [self._known[place].id for place in self._found if place is not None and place >= 0]
+        # What was set aside unread may be one that we have, and is not gone.
+        can_tell = identity.by_date(ids, [one.date for one in self._marks]) and not any(m.fault for m in self._marks)
+        gone = _withdraw(
+            connection, self.has, self._known, frozenset(present), len(self.new), evidence, can_tell=can_tell
+        )
+        learnt = {"feed": self.has.feed_id, "new_evidence": vars(evidence), "new_window": sorted(present)}
+        saved = Saved(len(self.new), self._edited, sum(bool(row.get("fault")) for row in self.new), gone)
+        return saved, learnt | {"more": len(self.new)}
 
 
 _RECENT = 60  # entries of a feed among which a new one is looked for, besides those with its key, link or title
@@ -113,12 +172,16 @@ def _known(
     connection: sa.Connection, feed_id: int, rows: Sequence[Mapping[str, Any]], window: frozenset[int]
 ) -> _Stored:
     """The entries that some of `rows` may be."""
+    limit = max(_RECENT, 2 * len(rows))
+    recent = None if window else connection.execute(_LATEST, {"feed": feed_id, "most": limit}).all()
+    if recent == []:
+        return _Stored([], window)  # a feed that nothing came of
     found = {one.id: one for one in _entries_by(connection, feed_id, "key", [row["key"] for row in rows])}
     by_key = {one.key: one for one in found.values()}
     strange = [row for row in rows if not _unchanged(row, by_key.get(row["key"]))]
     if strange or not window <= found.keys():
-        limit = max(_RECENT, 2 * len(rows))
-        recent = connection.execute(_LATEST, {"feed": feed_id, "most": limit}).all()
+        if recent is None:
+            recent = connection.execute(_LATEST, {"feed": feed_id, "most": limit}).all()
         found |= {one.id: one for one in recent}
         if len(recent) == limit:  # there are older ones
             more = _entries_by(connection, feed_id, "twin", [row["twin"] for row in strange])
@@ -196,15 +259,13 @@ class _Keys:
 
 def _withdraw(
     connection: sa.Connection,
-    feed_id: int,
+    has: Has,
     known: Sequence[Known],
     present: frozenset[int],
     new: int,
-    tombstones: Collection[str],
     evidence: Evidence,
     *,
     can_tell: bool,
-    now: datetime,
 ) -> int:
     """Mark what was taken back; how many were. `can_tell`: what is gone from among others may be."""
     ids: set[int] = set()
@@ -214,13 +275,13 @@ def _withdraw(
     evidence.vanished[0] += len(gone)
     if identity.takes_back(evidence, max(len(gone), missing - new), len(lately)):
         ids = set(gone)
-    if tombstones:
-        guids = sorted(tombstones)
-        ids |= {one.id for name in ("guid", "key") for one in _entries_by(connection, feed_id, name, guids)}
+    if has.tombstones:
+        guids = sorted(has.tombstones)
+        ids |= {one.id for name in ("guid", "key") for one in _entries_by(connection, has.feed_id, name, guids)}
     ids -= present
     if ids:
         statement = sa.update(Entry).where(col(Entry.id).in_(sorted(ids)), col(Entry.withdrawn_at).is_(None))
-        connection.execute(statement.values(withdrawn_at=now))
+        connection.execute(statement.values(withdrawn_at=has.now))
     return len(ids)
 
 
@@ -239,9 +300,12 @@ _BY = {
     name: sa.select(*_COLUMNS).where(_OF_FEED, col(getattr(Entry, name)).in_(sa.bindparam("values", expanding=True)))
     for name in ("id", "key", "twin", "guid")
 }
-_IDS = sa.select(col(Entry.id)).where(_OF_FEED, col(Entry.key).in_(sa.bindparam("values", expanding=True)))
+_LAST = sa.select(sa.func.max(col(Entry.id)))
+_SINCE = sa.select(col(Entry.id), col(Entry.feed_id), col(Entry.key)).where(col(Entry.id) > sa.bindparam("last"))
 _LATEST = sa.select(*_COLUMNS).where(_OF_FEED).order_by(col(Entry.id).desc()).limit(sa.bindparam("most"))
-_WAYS = sa.select(col(Feed.identity), col(Feed.evidence), col(Feed.window)).where(col(Feed.id) == sa.bindparam("feed"))
+_WAYS = sa.select(col(Feed.id), col(Feed.identity), col(Feed.evidence), col(Feed.window)).where(
+    col(Feed.id).in_(sa.bindparam("feeds", expanding=True))
+)
 _LEARNT = (
     sa.update(Feed)
     .where(col(Feed.id) == sa.bindparam("feed"))
@@ -258,14 +322,12 @@ def _adding(dialect: str) -> Any:
     return insert_of(dialect, Entry).on_conflict_do_nothing(index_elements=["feed_id", "key"])
 
 
-def _entries_by(
-    connection: sa.Connection, feed_id: int, name: str, values: Sequence[Any], query: Any = None
-) -> list[Any]:
-    """Entries of a feed by one of their columns; `query` asks for less of them."""
+def _entries_by(connection: sa.Connection, feed_id: int, name: str, values: Sequence[Any]) -> list[Any]:
+    """Entries of a feed by one of their columns."""
     found: list[Any] = []
     for start in range(0, len(values), _CHUNK):
         asked = {"feed": feed_id, "values": list(values[start : start + _CHUNK])}
-        found += connection.execute(_BY[name] if query is None else query, asked)
+        found += connection.execute(_BY[name], asked)
     return found
 
 

@@ -6,7 +6,7 @@ Most readers have no taste of their own: each question here goes by the index of
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -152,23 +152,33 @@ Places = tuple[str, str]  # the address of a feed, and that of its site or ""
 
 
 def follow_source(session: Session, feed_id: int, before: Places, now: Places) -> None:
-    """Let mutes go along with a feed from where it and its site were to where they are.
+    """`follow_sources` for one feed."""
+    follow_sources(session, {feed_id: (before, now)})
+
+
+def follow_sources(session: Session, moved: Mapping[int, tuple[Places, Places]]) -> None:
+    """Let mutes go along with feeds (by id) from where each and its site were to where they are.
 
     What was muted stays so. Only who muted the feed is found, not who muted one beside it at the same site.
     """
+    for some in batched(moved):
+        for feed_id, paper in session.connection().execute(_PAPERS, {"feeds": some}).all():
+            _follow(session, paper, *moved[feed_id])
+
+
+def _follow(session: Session, newsletter_id: int, before: Places, now: Places) -> None:
     old, new = set(map(taste.place, before)) - {""}, _shown_place(*now)
     if not new or new in old:
         return
-    for paper in session.connection().execute(_PAPERS, {"feed": feed_id}).scalars().all():
-        for key, topics, wanted in _holding(session, paper, ""):
-            muted = wanted.muted_sources
-            hit = any(taste.within(place, one) for place in old for one in muted)
-            after = wanted
-            if hit and not any(taste.within(new, one) for one in muted) and len(muted) < taste.SOURCES:
-                after = replace(after, muted_sources=tuple(sorted({*muted, new})))
-            after = _followed(after, old, new)
-            if after != wanted:
-                _change(session, paper, key, topics, after)
+    for key, topics, wanted in _holding(session, newsletter_id, ""):
+        muted = wanted.muted_sources
+        hit = any(taste.within(place, one) for place in old for one in muted)
+        after = wanted
+        if hit and not any(taste.within(new, one) for one in muted) and len(muted) < taste.SOURCES:
+            after = replace(after, muted_sources=tuple(sorted({*muted, new})))
+        after = _followed(after, old, new)
+        if after != wanted:
+            _change(session, newsletter_id, key, topics, after)
 
 
 def _followed(wanted: Taste, old: Collection[str], new: str) -> Taste:
@@ -189,9 +199,9 @@ def _renamed(some: Iterable[str], old: str, new: str) -> tuple[str, ...]:
     return taste.leanings((new if one == old else one for one in some), "more")
 
 
-# The newsletters of a feed in which anybody has a taste: mostly none. Made once, since it is asked for each new feed.
-_PAPERS = sa.select(col(NewsletterFeed.newsletter_id)).where(
-    col(NewsletterFeed.feed_id) == sa.bindparam("feed"),
+# The newsletters of feeds in which anybody has a taste: mostly none. Made once, since it is asked for new feeds.
+_PAPERS = sa.select(col(NewsletterFeed.feed_id), col(NewsletterFeed.newsletter_id)).where(
+    col(NewsletterFeed.feed_id).in_(sa.bindparam("feeds", expanding=True)),
     sa.exists().where(
         col(Subscription.newsletter_id) == col(NewsletterFeed.newsletter_id), col(Subscription.taste_key) != ""
     ),

@@ -20,18 +20,17 @@ from digest.store.database import batched, insert_of
 from digest.store.feed_tables import Undecided
 
 
-def came(session: Session, feed_id: int, entries: Iterable[int]) -> None:
-    """Entries of a feed have just been stored: all that read it have to decide about them."""
+def came(session: Session, entries: Iterable[int]) -> None:
+    """Entries have just been stored: all that read their feeds have to decide about them."""
     connection = session.connection()
     for some in batched(sorted(entries)):
-        connection.execute(_came(connection.dialect.name), {"feed": feed_id, "entries": some})
+        connection.execute(_came(connection.dialect.name), {"entries": some})
 
 
 # Made once: to put a statement together takes longer than to execute it, and each feed that has something new asks.
 @cache
 def _came(dialect: str) -> Any:
     found = sa.select(col(NewsletterFeed.newsletter_id), col(Entry.id)).where(
-        col(NewsletterFeed.feed_id) == sa.bindparam("feed"),
         col(Entry.feed_id) == col(NewsletterFeed.feed_id),
         col(Entry.id).in_(sa.bindparam("entries", expanding=True)),
         ~_decided(NewsletterFeed.newsletter_id),

@@ -1,0 +1,174 @@
+"""What a pass over feeds costs, counted: statements, transactions, processes, certificates read. Nothing is timed."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h11
+import pytest
+import sqlalchemy as sa
+import test_collect
+from sqlmodel import select
+from test_collect import MONDAY, Reply, Site, add, rss, run, titles
+
+from digest import collect
+from digest.collect import wire, workers
+from digest.models import Entry, Feed
+from digest.store import Database, feed_entries
+
+site, database = test_collect.site, test_collect.database
+collecting = sys.modules[collect.run.__module__]
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[Counter[str]]:
+    """How often each statement is begun, by its first words."""
+    seen: Counter[str] = Counter()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen[" ".join(re.findall(r"[A-Za-z_.]+", statement)[:3])] += 1
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+def feeds(site: Site, number: int) -> list[str]:
+    """Addresses of feeds with two entries each and a tag."""
+    for n in range(number):
+        site.pages[f"/{n}"] = Reply(rss(f"{n} one", f"{n} two"), headers={"ETag": f'"{n}"'})
+    return [f"{site.base}/{n}" for n in range(number)]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outcomes wait for others as long as there are any."""
+    monkeypatch.setattr(collecting, "MOMENT", 60)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("number", [2, 9])
+def test_new_feeds_are_stored_together_with_one_statement_for_each_and_one_transaction_for_all(
+    database: Database, site: Site, number: int
+) -> None:
+    add(database, *feeds(site, number))
+    with counted(database) as seen:
+        assert run(database).new == 2 * number
+    # Two claims, of which the second finds nothing, and what came of all; and one look at what each feed had.
+    assert seen["BEGIN IMMEDIATE"] == 3
+    assert sum(seen.values()) == 22 + number, seen
+    with database.read() as session:
+        each = [session.exec(select(Entry.title).where(Entry.feed_id == n + 1)).all() for n in range(number)]
+        assert sorted(map(sorted, each)) == [[f"{n} one", f"{n} two"] for n in range(number)]
+        assert {feed.entry_count for feed in session.exec(select(Feed))} == {2}
+        assert all(len(feed.window) == 2 for feed in session.exec(select(Feed)))
+
+
+@pytest.mark.usefixtures("patient")
+def test_feeds_with_nothing_new_cost_no_statement_of_their_own_no_process_and_no_certificates(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    for number in (1, 9):
+        add(database, *feeds(site, number)[len(seen) :])
+        run(database, force=True, now=MONDAY.replace(hour=8 + number))
+        with monkeypatch.context() as none, counted(database) as statements:
+            none.setattr(workers, "Worker", None)
+            none.setattr(wire.ssl, "create_default_context", None)
+            assert run(database, force=True, now=MONDAY.replace(hour=9 + number)).unchanged == number
+        seen.append(sum(statements.values()))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_weighs_much_does_not_wait_for_others(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "HEAVY", 1)
+    add(database, *feeds(site, 4))
+    with counted(database) as seen:
+        assert run(database).new == 8
+    assert seen["BEGIN IMMEDIATE"] == 2 + 4
+
+
+@pytest.mark.usefixtures("patient")
+def test_one_feed_that_fails_takes_nothing_from_those_stored_with_it(database: Database, site: Site) -> None:
+    urls = feeds(site, 3)
+    site.pages["/1"] = Reply(b"nothing of the kind")
+    site.pages["/2"] = Reply(status=500)
+    add(database, *urls)
+    report = run(database)
+    assert (report.new, report.failed) == (2, 2)
+    assert titles(database) == ["0 two", "0 one"]
+
+
+@pytest.mark.usefixtures("patient")
+def test_feeds_of_one_batch_may_have_entries_with_the_same_keys(database: Database, site: Site) -> None:
+    site.pages["/a"] = site.pages["/b"] = Reply(rss("One", "Two"))
+    add(database, f"{site.base}/a", f"{site.base}/b")
+    assert run(database).new == 4
+    site.pages["/a"] = Reply(rss("One", "Two", "Three"))
+    report = run(database, force=True, now=MONDAY.replace(hour=9))
+    assert (report.new, report.unchanged) == (1, 1)
+    with database.read() as session:
+        assert [len(feed.window) for feed in session.exec(select(Feed).order_by(Feed.url))] == [3, 2]  # type: ignore[arg-type]
+
+
+def test_an_entry_that_is_there_though_nobody_looked_for_it_stays_as_it_is(database: Database, site: Site) -> None:
+    add(database, *feeds(site, 1))
+    run(database)
+    with database.write() as session:
+        connection = session.connection()
+        row = {"feed_id": 1, "key": "new", "twin": "", "url": "", "title": "New", "content_hash": "", "seen_at": MONDAY}
+        there = connection.execute(sa.select(Entry.id, Entry.key).where(Entry.title == "0 one")).one()  # type: ignore[arg-type]
+        found = feed_entries._added(connection, [row, row | {"key": there.key, "title": "Another"}])
+        assert found[1, there.key] == there.id
+        assert len(found) == 2
+    assert titles(database) == ["0 two", "0 one", "New"]
+
+
+def test_certificates_are_read_once_and_only_for_who_is_asked_by_tls(site: Site) -> None:
+    transport = wire.Transport()
+    assert transport._ssl == {}
+    assert transport._context("") is transport._context("")
+
+
+LINES = (
+    *(b"HTTP/1.0 304", b"Content-Length: 12", b"content-length : 1", b"Content-Length: 1, 1", b"content-lengtH: 1x"),
+    *(
+        b"Content-Lengths: x",
+        b"X-Length:\t7 ",
+        b"A:b",
+        b"\xe9: c",
+        b" folded",
+        b"no field",
+        b"Empty:",
+        b"Control: \x01",
+    ),
+    *(b"", b"\r"),
+)
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_a_head_with_nothing_to_mend_says_the_same_as_one_that_was_mended(
+    end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def heard(head: bytes) -> Any:
+        spoken = h11.Connection(our_role=h11.CLIENT)
+        spoken.send(h11.Request(method="GET", target="/", headers=[("Host", "feeds.example")]))
+        spoken.receive_data(head)
+        answer = spoken.next_event()
+        return answer.status_code, list(answer.headers)
+
+    written = [end.join([b"HTTP/1.1 200 OK", *lines, b"", b""]) for lines in itertools.product(LINES, repeat=2)]
+    proper = [head for head in written if wire._PROPER.fullmatch(head)]
+    assert bool(proper) == (end == b"\r\n")
+    monkeypatch.setattr(wire, "_PROPER", re.compile(rb"(?!)"))
+    for head in proper:
+        assert heard(head) == heard(wire.mended(head))
