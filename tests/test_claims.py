@@ -60,6 +60,7 @@ class History:
         one = self.senders[0]
         for other in self.senders[1:]:
             self.die(other)
+        self.now = MONDAY + timedelta(days=60)  # whatever the clock said before
         for _ in range(READERS):
             self.now += timedelta(hours=3)
             self.claim(one, most=READERS)
@@ -171,7 +172,7 @@ def play(database: Database, config: Config, seed: int, steps: int = 40) -> None
     History(database, random.Random(seed)).play(steps)
 
 
-@pytest.mark.parametrize("seed", [5, 8])  # in which letters are owed anew before where a claim ended
+@pytest.mark.parametrize("seed", [5, 6])  # in which letters are owed anew before where a claim ended
 def test_nothing_that_is_due_is_passed_by(database, config, seed):
     play(database, config, seed)
 
