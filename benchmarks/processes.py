@@ -90,9 +90,13 @@ class Cost:
 
 
 class Share:
-    """A control group (v1 or v2) for one process, with so much of a processor in each hundredth of a second."""
+    """A control group (v1 or v2) for one process, with so much of a processor in each hundredth of a second.
+
+    It goes before whatever else runs on this machine: its part is what it gets, however busy others are.
+    """
 
     PERIOD = 10_000  # microseconds
+    WEIGHT = (("cpu.shares", "65536"), ("cpu.weight", "6400"))  # of a group as all others: 1024, 100
 
     @staticmethod
     def root() -> Path | None:
@@ -114,6 +118,9 @@ class Share:
         else:
             (self.folder / "cpu.cfs_period_us").write_text(str(self.PERIOD))
             (self.folder / "cpu.cfs_quota_us").write_text(str(quota))
+        for name, weight in self.WEIGHT:
+            if (self.folder / name).exists():
+                (self.folder / name).write_text(weight)
         (self.folder / "cgroup.procs").write_text(str(process))
 
     def end(self) -> None:

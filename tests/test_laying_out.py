@@ -22,7 +22,9 @@ from test_choices import NEWS, news
 
 from digest import edition, subscribe
 from digest.config import Config
+from digest.edition import variants
 from digest.edition.held import approve
+from digest.edition.variants import Press
 from digest.errors import BadInput
 from digest.models import (
     Edition,
@@ -482,6 +484,53 @@ def test_a_mail_that_is_rendered_later_is_without_what_an_editor_took_out(all_he
 
     half_way(all_here, config, change)
     assert told(all_here) == ALL | {"fay": [1]}
+    well(all_here)
+
+
+def test_an_editor_who_decides_while_mails_are_rendered_is_heard_in_all_that_are_not_stored(
+    all_here, config, monkeypatch
+):
+    def drop(_step: int) -> None:
+        with all_here.read() as session:
+            there = editions.variants(session, 1)
+            story = session.exec(select(Story).where(Story.seq == 2)).one()
+        if len(there) == 1 and not story.dropped:
+            with all_here.write() as session:
+                edition.drop(session, "daily", story.id, dropped=True)
+
+    Steps(monkeypatch, drop)
+    compose(all_here, config)
+    with all_here.read() as session:
+        first, *others = sorted(editions.variants(session, 1), key=lambda one: one.id)
+        assert len(editions.story_ids(session, first.id)) == 2
+        assert others and all(editions.story_ids(session, one.id) == [1] for one in others)
+    assert told(all_here)["ada"] == [1] and "bob" not in told(all_here)
+    well(all_here)
+
+
+def test_no_more_mails_are_in_memory_than_are_stored_at_a_time(all_here, config, monkeypatch):
+    held: list[int] = []
+    make = Press.make
+
+    def made(press: Press, wanted: Any) -> Any:
+        found = make(press, wanted)
+        held.append(len(press.made))
+        return found
+
+    monkeypatch.setattr(Press, "make", made)
+    assert compose(all_here, config).variants == len(held) == 3 and set(held) == {1}
+
+
+def test_too_few_stories_for_the_first_choices_are_no_reason_to_stop(all_here, config, monkeypatch):
+    drafts = variants.drafts
+
+    def none_for_the_fullest(*given: Any) -> Any:
+        for choices, draft in drafts(*given):
+            yield choices, None if not choices.topics else draft
+
+    monkeypatch.setattr(variants, "drafts", none_for_the_fullest)
+    compose(all_here, config)
+    assert told(all_here) == {"ada": [1], "bob": [2]}
     well(all_here)
 
 

@@ -1,17 +1,19 @@
 """Lay out a large edition in steps: no transaction is long, and no letter may go out before all are there.
 
-First the edition's row, `laying_out` and held; then its variants, some at a time; then the letters of some readers at a
-time, each with how far that reader has read; and at last the edition opens. Killed anywhere, the next run finds by the
-rows what is left: it goes on with the readers who are due by the edition's own moment and are owed no letter of it.
-What a reader, an editor or another composer changed between two steps counts for what is not written yet.
+First the edition's row, `laying_out` and held; then its variants, rendered and stored some at a time, so that no more
+of them are in memory; then the letters of some readers at a time, each with how far that reader has read; and at last
+the edition opens. Killed anywhere, the next run finds by the rows what is left: it goes on with the readers who are due
+by the edition's own moment and are owed no letter of it. What a reader, an editor or another composer changed between
+two steps counts for what is not written yet.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from sqlmodel import Session
 
@@ -35,9 +37,9 @@ from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.render import Finding
 from digest.schedule import Turn
-from digest.store import Database, editions, newsletters, people, recipients, tallies, waking
+from digest.store import Database, editions, newsletters, people, recipients, stories, tallies, waking
 
-_AT_A_TIME = 200  # variants stored in one transaction
+_AT_A_TIME = 200  # variants rendered, and stored in one transaction
 _READERS = (500, 10_000)  # whose letters are owed in one transaction: of the first and at least, and at most
 _LASTS = 0.25  # seconds that one is to last
 
@@ -57,8 +59,10 @@ class _Seen:
     stored: dict[recipients.VariantKey, int] = field(default_factory=dict)
     spared: Sequence[recipients.Group] = ()  # who mutes all of it
     cuts: Mapping[str, curate.Cut] = field(default_factory=dict)
-    made: Sequence[Frozen] = ()  # what is not stored yet
-    few: frozenset[recipients.VariantKey] = frozenset()  # choices that have too few stories
+    decided: bytes = b""  # what editors had decided by then: see `stories.decided`
+    missing: Iterator[recipients.VariantKey] = field(default_factory=lambda: iter(()))  # what is not rendered yet
+    made: Sequence[Frozen] = ()  # what is rendered, and not stored yet
+    few: set[recipients.VariantKey] = field(default_factory=set)  # choices that have too few stories
     known: dict[recipients.Group, int | None] = field(default_factory=dict)  # see `_map`
     upto: int = 0  # the last story that it had to choose from
 
@@ -75,8 +79,6 @@ def lay_out(database: Database, name: str, config: Config, *, now: datetime) -> 
         seen = _look(database, name, config, now=now)
         if seen is None:
             return _none_due(database, name, config, now=now)
-        if seen.press is not None:
-            findings |= seen.press.findings
         if not seen.edition_id and not seen.made:
             return _nothing(database, seen, name, config, now=now)
         try:
@@ -98,9 +100,9 @@ def _look(
     config: Config,
     *,
     now: datetime,
-    few: frozenset[recipients.VariantKey] | None = None,
+    few: set[recipients.VariantKey] | None = None,
 ) -> _Seen | None:
-    """Who is due and owed no letter yet, with the mails that are missing for them rendered; None where nobody may be.
+    """Who is due and owed no letter yet, with the first mails that are missing rendered; None where nobody may be.
 
     Who comes back at this moment does so now, where the edition has not begun yet. In a later look, `few` are choices
     that have too few stories.
@@ -131,14 +133,23 @@ def _look(
             return seen if edition else None
         matter = matter_of(session, row, groups, config=config, now=at, held=edition)
         matter = pictures.pictured(session, matter, settings.images)
-        seen.press, seen.upto = Press(name, settings, config, matter), matter.upto
+        seen.press, seen.upto, seen.decided = Press(name, settings, config, matter), matter.upto, matter.decided
         seen.cuts = seen.press.cut(session, row.id, groups)
     seen.wanted = variants_of(groups, matter.stories, settings, seen.cuts, kept=seen.stored.keys())
     seen.spared = muted_all(groups, matter.stories, settings, seen.cuts)
-    few = few or frozenset()
-    seen.made = seen.press.make([one for one in seen.wanted if one not in seen.stored and one not in few])
-    seen.few = few.union(choices for choices, made in seen.press.made.items() if made is None)
+    seen.few = set(few or ())
+    seen.missing = iter([one for one in seen.wanted if one not in seen.stored and one not in seen.few])
+    _render(seen)
     return seen
+
+
+def _render(seen: _Seen) -> None:
+    """Render the next of the mails that are missing, until there is something to store; `made` is empty at the end."""
+    seen.made = ()
+    while seen.press and not seen.made and (some := list(islice(seen.missing, _AT_A_TIME))):
+        seen.made = seen.press.make(some)
+        seen.few.update(choices for choices in some if seen.press.made[choices] is None)
+        seen.press.made.clear()
 
 
 def _none_due(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
@@ -185,6 +196,7 @@ def _begin(database: Database, seen: _Seen, name: str, config: Config, *, now: d
         following.keep(session, row.id, press.matter.found)
         session.add(row)
         session.flush()
+        seen.decided = stories.decided(session, row.id, since=press.matter.since, upto=press.matter.upto)
         return edition.id or 0
 
 
@@ -193,8 +205,8 @@ def _go_on(
 ) -> Composed:
     """Variants, letters, and again for who changed something meanwhile; then it opens. Who changes still waits."""
     for turn in range(TRIES):
-        _store(database, seen, name, now=now)
-        seen.press, seen.made = None, ()  # nobody needs them any more, and they are large
+        _store(database, seen, name, now=now, findings=findings)
+        seen.press = None  # nobody needs it any more, and it is large
         _owe_left(database, seen, name, marks=not turn and config.newsletters[name].slots is not None, now=now)
         if turn == TRIES - 1 or not _more(database, seen, name, config):
             break
@@ -202,8 +214,6 @@ def _go_on(
         if again is None or again.edition_id != seen.edition_id:
             raise _Over
         seen = again
-        if seen.press is not None:
-            findings |= seen.press.findings
     return _end(database, seen, name, config, now=now, findings=tuple(findings.values()))
 
 
@@ -220,11 +230,14 @@ def _more(database: Database, seen: _Seen, name: str, config: Config) -> bool:
     return any(seen.known.get(_plain(group), recipients.MUTED) is not None for group in groups)
 
 
-def _store(database: Database, seen: _Seen, name: str, *, now: datetime) -> None:
-    for start in range(0, len(seen.made), _AT_A_TIME):
-        some = {one.key: one for one in seen.made[start : start + _AT_A_TIME]}
+def _store(database: Database, seen: _Seen, name: str, *, now: datetime, findings: dict[str, Finding]) -> None:
+    """Store what is made, and make the next; Moved where somebody decided something since it was looked at."""
+    while seen.press and seen.made:
+        some, matter = {one.key: one for one in seen.made}, seen.press.matter
         with database.write() as session:
-            _row, edition = _locked(session, seen, name)
+            row, edition = _locked(session, seen, name)
+            if seen.decided != stories.decided(session, row.id or 0, since=matter.since, upto=matter.upto):
+                raise Moved
             there = editions.variant_ids(session, seen.edition_id, some)  # of another composer
             new = [one for key, one in some.items() if key not in there]
             if new:
@@ -232,7 +245,9 @@ def _store(database: Database, seen: _Seen, name: str, *, now: datetime) -> None
                 there |= editions.add_variants(session, edition, [one.row for one in new], carried)
                 pictures.used(session, new, now=now)
         seen.stored |= {some[key].choices: id_ for key, id_ in there.items()}
+        findings |= seen.press.findings
         database.give_way()
+        _render(seen)
     _map(seen)
 
 
