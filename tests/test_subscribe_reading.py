@@ -147,6 +147,37 @@ def test_what_smells_and_is_understood_in_every_row_counts(column, expected):
     assert states(f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n") == expected
 
 
+GONE = [
+    "Newsletter abbestellt am",
+    "Newsletter cancelled on",
+    "Subscription ended",
+    "Inactive since",
+    "Left",
+    "Austritt",
+]
+GONE += ["abonnement annulé", "suscripción cancelada", "fecha de baja", "iscrizione annullata", "data cancelamento"]
+GONE += ["abonnement gestopt", "opgezegd op", "подписка отменена", "prenumeration avslutad", "ophørt", "iptal tarihi"]
+GONE += ["předplatné zrušeno", "tilaus päättynyt", "購読停止", "订阅终止", "מנוי בוטל", "اشتراك ملغى", "deactivated at"]
+
+
+@pytest.mark.parametrize("title", GONE)
+@pytest.mark.parametrize("values", [",2024-02-01", "no,yes"])
+def test_what_says_that_somebody_has_gone_is_never_consent(title, values):
+    one, other = values.split(",")
+    assert states(f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n") == ["active", "unsubscribed"]
+
+
+@pytest.mark.parametrize("title", ["Subscription end date", "Newsletter expires", "fin d'abonnement", "購読終了"])
+def test_the_end_of_a_subscription_is_asked_about(title):
+    with pytest.raises(BadInput, match="is not understood"):
+        states(f"email,{title}\na@example.com,\nb@example.com,2024-02-01\n")
+
+
+@pytest.mark.parametrize("title", ["Trabaja", "Weekend newsletter", "Recommended by", "Annual revenue", "Handicap"])
+def test_what_only_sounds_like_leaving_is_none(title):
+    assert states(f"email,{title}\na@example.com,yes\nb@example.com,yes\n") == ["active", "active"]
+
+
 @pytest.mark.parametrize(
     ("titles", "cells", "name"),
     [
