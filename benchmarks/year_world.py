@@ -31,6 +31,7 @@ ZONES = (
     *("Africa/Casablanca", "America/Sao_Paulo", "Asia/Tehran", "America/Havana", "Africa/Cairo", "Pacific/Chatham"),
     *("Pacific/Kiritimati", "Pacific/Pago_Pago", "America/St_Johns", "Europe/London", "America/Santiago"),
 )
+TRAVELS = 4  # of so many people one has a letter each day at an hour of theirs, in one zone after the other
 CADENCES = (
     *("", "daily", "weekdays", "weekly mon", "weekly thu", "weekly sun", "fortnightly sun", "monthly 1", "monthly 31"),
     *("fortnightly wed from 2026-01-14", "monthly last sun", "monthly second sun", "monthly last fri"),
@@ -302,6 +303,9 @@ class World:
             "less_of": lambda: drawn(*(f"source:{site}" for site in SITES), *(f"word:{w}" for w in WORDS[2:])),
         }
         names = chance.choices([*some, "topics", "cadence", "hour", "hour", "zone"], k=changes)
+        if reader.state == "active" and reader.person % TRAVELS == 0 and chance.random() < 0.7:
+            hour = chance.randrange(24) if choices.hour is None else choices.hour
+            return replace(choices, cadence="", hour=hour, zone=chance.choice(ZONES))
         return replace(choices, **{name: some[name]() for name in names})
 
     def follow(self, kind: str, token: str) -> None:

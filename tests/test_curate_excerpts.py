@@ -241,6 +241,14 @@ def test_what_has_no_title_is_called_by_its_first_words_and_goes_on_after_them()
     assert ex.titled("Kettle", f"{first} {rest}", 150) == ("Kettle", f"{first} {rest}")
 
 
+@pytest.mark.parametrize("unit", ["w", "word ", "数据库", "a\u0301", "&amp; "])
+def test_a_title_that_is_a_text_is_cut_where_it_is_made(unit: str) -> None:
+    title, excerpt = ex.titled((unit * 1_000)[:1_000], PROSE, 150)
+    assert width(title) <= ex.LONGEST_TITLE and title.endswith("…") and excerpt == ex.cut(PROSE, 150)
+    whole = (unit * 1_000)[: 60 // len(unit) * len(unit)].strip()
+    assert ex.titled(whole, PROSE, 150)[0].startswith(whole)
+
+
 def test_a_cut_prefers_a_sentence_then_a_word() -> None:
     text = "A vacuum takes minutes instead of hours. Nobody asked how long it would take to write this text about it."
     assert ex.cut(text, 60) == "A vacuum takes minutes instead of hours."

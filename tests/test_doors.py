@@ -870,6 +870,15 @@ def test_lists_in_lists_are_read_once_each_and_not_without_end(site: Site) -> No
         assert len(gather(site.base + "/wide.opml", site).left) == 99 and len(site.paths()) == 5
 
 
+@pytest.mark.parametrize(
+    "list_", ["root:x:0:0::/root\n" * 25, '<opml version="2.0"><body><outline text="x"/></body></opml>']
+)
+def test_a_list_without_a_feed_is_a_mistake_and_told_in_few_lines(digest, list_: str) -> None:
+    done = digest("feed", "import", "-", stdin=list_)
+    assert done.exit_code == 65 and "no feed was taken from standard input" in done.stderr
+    assert len(done.stderr.splitlines()) < 26
+
+
 def test_a_list_on_the_web_is_read_again_when_that_is_asked(site: Site, database: Database, digest: Any) -> None:
     none = digest("feed", "import", "--refresh")
     assert none.exit_code == 66 and "no list on the web was imported" in none.stderr

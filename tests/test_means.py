@@ -234,3 +234,15 @@ def test_a_folder_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> No
 def test_a_file_that_may_not_grow_is_told(fork: Fork) -> None:
     small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (8 * 1024, 8 * 1024))
     told(fork("feed add --no-check http://127.0.0.1:1/another", small), 74)
+
+
+def test_settings_that_could_not_be_written_whole_are_made_anew(tmp_path: Path) -> None:
+    def init(*first: Callable[[], object]) -> Done:
+        process = Command("init", str(tmp_path / "new"), cwd=tmp_path, env=PLAIN, first=first)
+        said = process.communicate(timeout=120)
+        assert process.returncode is not None
+        return Done(process.returncode, *said)
+
+    told(init(partial(resource.setrlimit, resource.RLIMIT_FSIZE, (512, 512))), 74)
+    done = init()
+    assert done.returncode == 0 and "wrote" in done.stderr and (tmp_path / "new" / "digest.db").exists()

@@ -129,12 +129,76 @@ def test_values_that_smell_stop_it_under_any_title(value):
         ("subscribed:2021-02-03,2021-02-04", ["active", "active"]),
         ("Contactable:yes,no", ["active", "unsubscribed"]),
         ("Locked:0,1", ["active", "blocklisted"]),
+        ("Status:ingeschreven,uitgeschreven", ["active", "unsubscribed"]),
+        ("Statut:abonnée,désinscrite", ["active", "unsubscribed"]),
+        ("Estado:suscrita,dada de baja", ["active", "unsubscribed"]),
+        ("Stato:iscritta,cancellata", ["active", "unsubscribed"]),
+        ("Status:zapisana,wypisana", ["active", "unsubscribed"]),
+        ("Статус:подписана,отписалась", ["active", "unsubscribed"]),
+        ("Status:tilmeldt,afmeldt", ["active", "unsubscribed"]),
+        ("状態:配信中,配信停止", ["active", "unsubscribed"]),
+        ("상태:구독중,수신거부", ["active", "unsubscribed"]),
+        ("סטטוס:פעיל,הוסר", ["active", "unsubscribed"]),
     ],
 )
 def test_what_smells_and_is_understood_in_every_row_counts(column, expected):
     title, _, values = column.partition(":")
     one, other = values.split(",")
     assert states(f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n") == expected
+
+
+GONE = [
+    "Newsletter abbestellt am",
+    "Newsletter cancelled on",
+    "Subscription ended",
+    "Inactive since",
+    "Left",
+    "Austritt",
+]
+GONE += ["abonnement annulé", "suscripción cancelada", "fecha de baja", "iscrizione annullata", "data cancelamento"]
+GONE += ["abonnement gestopt", "opgezegd op", "подписка отменена", "prenumeration avslutad", "ophørt", "iptal tarihi"]
+GONE += ["předplatné zrušeno", "tilaus päättynyt", "購読停止", "订阅终止", "מנוי בוטל", "اشتراك ملغى", "deactivated at"]
+
+
+@pytest.mark.parametrize("title", GONE)
+@pytest.mark.parametrize("values", [",2024-02-01", "no,yes"])
+def test_what_says_that_somebody_has_gone_is_never_consent(title, values):
+    one, other = values.split(",")
+    assert states(f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n") == ["active", "unsubscribed"]
+
+
+@pytest.mark.parametrize("title", ["Subscription end date", "Newsletter expires", "fin d'abonnement", "購読終了"])
+def test_the_end_of_a_subscription_is_asked_about(title):
+    with pytest.raises(BadInput, match="is not understood"):
+        states(f"email,{title}\na@example.com,\nb@example.com,2024-02-01\n")
+
+
+@pytest.mark.parametrize("title", ["Trabaja", "Weekend newsletter", "Recommended by", "Annual revenue", "Handicap"])
+def test_what_only_sounds_like_leaving_is_none(title):
+    assert states(f"email,{title}\na@example.com,yes\nb@example.com,yes\n") == ["active", "active"]
+
+
+@pytest.mark.parametrize(
+    ("titles", "cells", "name"),
+    [
+        ("Prénom,Nom", "Zoé,Lefèvre", "Zoé Lefèvre"),
+        ("Vorname,Name", "Änne,von Öhr", "Änne von Öhr"),
+        ("Name,Voornaam", "Bakker,Piet", "Piet Bakker"),
+        ("Name,First Name", "Ann Bell,Ann", "Ann Bell"),
+        ("Name,First Name,Last Name", "A. Bell,Ann,Bell", "A. Bell"),
+        ("Prénom,Nom", "Zoé,", "Zoé"),
+        ("Prénom,Nom", ",Lefèvre", "Lefèvre"),
+    ],
+)
+def test_a_name_beside_a_first_name_is_the_last_one(titles, cells, name):
+    where, rows = read(f"email,{titles}\na@example.com,{cells}\n")
+    assert where.person(rows[0]).name == name
+
+
+@pytest.mark.parametrize("cell", ["mailto:a@example.com", "MailTo:a@example.com?subject=Hi", "'a@example.com'"])
+def test_an_address_that_was_a_link_or_quoted_is_one(cell):
+    where, rows = read(f"email\n{cell}\n")
+    assert where.person(rows[0]).email == "a@example.com"
 
 
 def test_a_state_of_a_postal_address_is_none_of_consent():

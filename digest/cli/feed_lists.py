@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from digest.models import Feed
     from digest.store import Database
 
+MOST_TOLD = 20  # lines that are no address: a file of another kind has thousands
+
 
 def register(feeds: typer.Typer) -> None:
     """Stand among the commands of `digest feed`."""
@@ -68,6 +70,13 @@ def import_(
         left = [*plan.left, *report.left]
         print_json(vars(report) | {"format": plan.format, "lists": lists, "left": left, "became": plan.became})
     _tell(options, plan, report, name, dry_run=dry_run)
+    if not (refresh or report.read or report.known):
+        from digest.errors import BadInput
+
+        raise BadInput(
+            f"no feed was taken from {source if source != '-' else 'standard input'}",
+            hint="give a list of addresses that begin with http:// or https://, a line each or as OPML",
+        )
 
 
 def _tell(options: Options, plan: Plan, report: ImportReport, name: str, *, dry_run: bool) -> None:
@@ -76,8 +85,10 @@ def _tell(options: Options, plan: Plan, report: ImportReport, name: str, *, dry_
     left = [*plan.left, *report.left]
     for words in left:
         options.say(f"  not taken: {words}")
-    for bad in report.bad:
+    for bad in report.bad[:MOST_TOLD]:
         options.say(f"  no feed address: {bad}")
+    if (more := len(report.bad) - MOST_TOLD) > 0:
+        options.say(f"  and {more:,} more that are none")
     known = f", {report.known:,} known already" if report.known else ""
     topics = ", ".join(f"{topic} {count}" for topic, count in sorted(report.topics.items()))
     options.say(

@@ -123,8 +123,12 @@ def _write(options: Options, path: Path, said: Mapping[str, str]) -> None:
         return
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", hint="choose a folder you may write to") from None
-    with os.fdopen(file, "w", encoding="utf-8") as out:
-        out.write(text)
+    try:
+        with os.fdopen(file, "w", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # else the next `init` would leave half of it as it is
+        raise StorageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}", hint="make room") from None
     options.say(f"wrote {path}")
 
 

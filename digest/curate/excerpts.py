@@ -19,6 +19,7 @@ RESIDUE_ENTRIES = 20  # of a feed are looked through for what it repeats
 RESIDUE_TIMES = 3  # a line in so many of them is the feed's, not the entry's
 _TAIL = 60  # characters after the last sentence
 TITLE = 80  # characters of prose that stand for a title
+LONGEST_TITLE = 300  # columns; of eight thousand real ones the longest has 282. What is longer is a text, or mischief
 _CUT_BY_LENGTH = 80  # characters of a text that a feed may have cut where it ended up
 _LONGEST_WORD = 30  # characters
 _ADDRESSES = 3  # in a beginning: a list of links, and no prose
@@ -155,9 +156,9 @@ def _whole_words(shorter: str, text: str) -> str:
 
 def titled(title: str, prose: str, length: int) -> tuple[str, str]:
     """The title and excerpt to show. What has no title, as notes on a microblog have none, or a number for one, is
-    called by its first words, and its excerpt goes on where they end."""
+    called by its first words, and its excerpt goes on where they end. A title that is a whole text is cut."""
     if title and not (prose and unfit.NAMELESS.search(title.strip())):
-        excerpt = cut(prose, length)
+        title, excerpt = cut(title, LONGEST_TITLE) if 2 * len(title) > LONGEST_TITLE else title, cut(prose, length)
         return title, "" if excerpt == title else excerpt
     title = cut(prose, TITLE)
     said = title.removesuffix("…")

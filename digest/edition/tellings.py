@@ -139,7 +139,8 @@ _STEPS = ("none", "keywords", "words", "category", "feed", "rule")  # the surest
 def told_of(best: Read, settings: config.Curate) -> dict[str, Any]:
     """The part of a story's values that is its representative's."""
     title, excerpt = excerpts.titled(best.entry.title, best.prose, settings.excerpt_length)
-    if best.central is not None and best.central.text and title == best.entry.title:
+    called = best.entry.title.startswith(title.removesuffix("…"))
+    if best.central is not None and best.central.text and called:
         excerpt = best.central.text
     return {
         "entry_id": best.entry.id,

@@ -160,9 +160,7 @@ class Columns:
         cells, self._line = record.cells, record.line
         email, called = self._mailbox(self._cell(cells, "email"))
         state, why, left_at, stopped_at = self._standing_of(cells)
-        name = self._cell(cells, "name") or called
-        if not name and (self._at["first_name"] or self._at["last_name"]):
-            name = f"{self._cell(cells, 'first_name')} {self._cell(cells, 'last_name')}"
+        name = self._name(cells) or called
         key = address_key(email)
         labels = self._cell(cells, "tags")
         shown, tags, kept = display_name(name), tags_of(_listing(labels)) if labels else [], self._fields(cells)
@@ -186,6 +184,17 @@ class Columns:
             fields=kept,
             stamp=stamp_of(shown, tags, kept),
         )
+
+    def _name(self, cells: list[str]) -> str:
+        """A whole name; beside a first name, "Nom", "Name" or "Naam" says the last one in many languages."""
+        name = self._cell(cells, "name")
+        if not (self._at["first_name"] or self._at["last_name"]):
+            return name
+        first, last = self._cell(cells, "first_name"), self._cell(cells, "last_name")
+        if not name:
+            return f"{first} {last}"
+        whole = last or not first or first.casefold() in name.casefold()
+        return name if whole else f"{first} {name}"
 
     def _chosen(self, cells: list[str]) -> Preferences:
         """The same as `_choices`, which people say in few ways."""
@@ -377,8 +386,12 @@ class Columns:
 
 
 def _without_stop(cell: str) -> str:
-    """Without what stands behind an address where it ended a sentence or a list."""
+    """Without what stands behind an address where it ended a sentence or a list, or before one that was a link."""
     found = cell.strip(AROUND)
+    if found[:7].lower() == "mailto:":
+        cell = found = found[7:].partition("?")[0]
+    if len(found) > 2 and found[0] == found[-1] == "'":  # as Outlook shows one without a name
+        cell = found = found[1:-1]
     return found[:-1].rstrip() if found[-1:] in (".", ",", ";") and found[-2:] not in ("..", "@.") else cell
 
 

@@ -24,7 +24,7 @@ _ADDRESS = re.compile(
     r"city|town|zip|postal|postcode|country|street|address1|province|ort$|plz|ville|ciudad|citta|miasto"
 )
 _MAIL = re.compile(
-    r"mail|メール|邮|郵|почт|пошт|posta|correo|courriel|이메일|address|adress|sahkopost|ταχυδρ|בריד|דוא|אימייל|بريد|levelcim|ईमेल|อีเมล"
+    r"mail|メール|邮|郵|почт|пошт|м[еэ]ил|posta|correo|courriel|이메일|address|adress|sahkopost|ταχυδρ|בריד|דוא|אימייל|بريد|levelcim|ईमेल|อีเมล"
 )
 _DATES = ("since", "left_at", "changed_at", "blocked", "confirmed", "suppressed_at", "paused_until")
 
@@ -183,7 +183,8 @@ class _Decision:
         if seen is not None and not seen.said:
             return self._use(index, "", "nothing stands in it")
         if smell:
-            found = self._understood(smell, seen) if seen is not None else ""
+            ends = smell in ("state", "confirmed") and titles.ends(title)
+            found = self._understood(smell, seen) if seen is not None and not ends else ""
             if found:
                 return self._use(index, found, f"by its title, and every value is understood{_once(seen)}")
             raise self._stop(index, seen, "its title speaks of consent, a state, bounces or blocking")

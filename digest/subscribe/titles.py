@@ -46,7 +46,8 @@ TITLES: dict[str, tuple[str, ...]] = {
     "tags": ("tags", "labels", "tag"),
     "since": ("subscribedat", "confirmtime", "optintime", "createdat", "creationdate", "startdate", "subscribedate",
               "subscriptiondate", "dateadded", "dateadd", "addedtime", "datejoined", "joined", "entered", "created"),
-    "left_at": ("unsubscribedat", "unsubtime", "unsubscribedate", "optouttime", "deletedat", "unsubscribed", "optedout",
+    "left_at": ("left", "lefton", "leftthelist", "quit", "quitdate", "exit", "exitdate",
+                "unsubscribedat", "unsubtime", "unsubscribedate", "optouttime", "deletedat", "unsubscribed", "optedout",
                 "optout"),
     "blocked": ("suppressed", "suppressedat", "blacklisted", "blocklisted", "bounced", "complained", "bouncedat",
                 "emailblacklisted", "blacklist", "blocklist"),
@@ -84,6 +85,14 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("iscritto", "ativo", "inscrito", "actief", "aangemeld", "aktywny", "subskrybowany"), ACTIVE),
     **dict.fromkeys(("активен", "активный", "подписан", "prenumererar"), ACTIVE),
     **dict.fromkeys(("aktif", "abone", "有効", "購読中", "已订阅"), ACTIVE),
+    **dict.fromkeys(("inscrite", "abonnée", "activa", "suscrita", "alta", "de-alta", "attiva"), ACTIVE),
+    **dict.fromkeys(("iscritta", "ativa", "inscrita", "ingeschreven", "geabonneerd", "aktywna", "zapisany"), ACTIVE),
+    **dict.fromkeys(("zapisana", "subskrybuje", "bestätigt", "eingetragen", "confirmé", "confirmado"), ACTIVE),
+    **dict.fromkeys(("confermato", "bevestigd", "potwierdzony", "подписана", "подтвержден", "подтверждён"), ACTIVE),
+    **dict.fromkeys(("підписаний", "підписався", "tilmeldt", "påmeldt", "prenumerant", "přihlášen"), ACTIVE),
+    **dict.fromkeys(("přihlášený", "feliratkozott", "feliratkozva", "abonat", "tilaaja", "εγγεγραμμένος"), ACTIVE),
+    **dict.fromkeys(("配信中", "購読", "已訂閱", "已确认", "已確認"), ACTIVE),
+    **dict.fromkeys(("구독중", "구독", "פעיל", "רשום", "نشط", "مشترك"), ACTIVE),
     **dict.fromkeys(("pending", "unconfirmed", "unactivated"), PENDING),
     **dict.fromkeys(("non-subscribed", "nonsubscribed", "not-confirmed"), PENDING),
     **dict.fromkeys(("never-subscribed", "not-subscribed", "unverified"), PENDING),
@@ -93,7 +102,7 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("niepotwierdzony", "ожидает", "не-подтвержден", "未確認", "未确认", "validating"), PENDING),
     **dict.fromkeys(("paused", "by-user", "by-moderator", "temporary-hold", "temp-hold"), PAUSED),
     **dict.fromkeys(("unsubscribed", "unsubscribe", "unsub", "unsubbed"), LEFT),
-    **dict.fromkeys(("left", "optout", "opted-out", "opt-out"), LEFT),
+    **dict.fromkeys(("left", "optout", "opted-out", "opt-out", "un-subscribed"), LEFT),
     **dict.fromkeys(("cancelled", "canceled", "disabled", "removed"), LEFT),
     **dict.fromkeys(("deleted", "archived", "inactive", "redacted"), LEFT),
     **dict.fromkeys(("abgemeldet", "gekündigt", "ausgetragen", "inaktiv", "désabonné", "désinscrit", "inactif"), LEFT),
@@ -103,8 +112,16 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("отписан", "отписался", "неактивен", "avregistrerad", "avslutad", "pasif", "ayrıldı"), LEFT),
     **dict.fromkeys(("無効", "解除", "退会", "退订"), LEFT),
     **dict.fromkeys(("已退订", "odhlášen", "not-opted-in", "revoked", "withdrawn"), LEFT),
+    **dict.fromkeys(("abbestellt", "désabonnée", "désinscrite", "résilié", "dada-de-baja"), LEFT),
+    **dict.fromkeys(("de-baja", "cancelada", "anulado", "desuscrito", "disiscritta", "cancellata", "disattivo"), LEFT),
+    **dict.fromkeys(("descadastrada", "inativa", "wypisana", "nieaktywna"), LEFT),
+    **dict.fromkeys(("отписана", "отписалась", "отписанный", "відписаний", "відписався", "afmeldt", "frameldt"), LEFT),
+    **dict.fromkeys(("avmeldt", "avanmäld", "avprenumererad", "odhlášený", "leiratkozott", "dezabonat"), LEFT),
+    **dict.fromkeys(("peruttu", "διαγράφηκε", "配信停止", "停止", "退訂", "已退訂", "已取消"), LEFT),
+    **dict.fromkeys(("해지", "수신거부", "구독취소", "הוסר", "לא-פעיל", "ملغى", "غير-نشط"), LEFT),
     **dict.fromkeys(("bounced", "cleaned", "undeliverable"), BOUNCED),
     **dict.fromkeys(("unreachable", "hard-bounced", "invalid", "bounce"), BOUNCED),
+    **dict.fromkeys(("エラー", "退信"), BOUNCED),
     **dict.fromkeys(("hard-bounce", "hardbounce", "by-bounces", "zurückgewiesen", "rebotado", "rejeté"), BOUNCED),
     **dict.fromkeys(("complained", "complaint", "spam", "abuse", "junk", "spam-report", "marked-as-spam"), COMPLAINED),
     **dict.fromkeys(("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "gesperrt", "bloqué"), BLOCKED),
@@ -126,7 +143,12 @@ _ROOTS = {
     r"|donotmail"
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
-    r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|verwijderd|usunie|удален",
+    r"|cancel+ed|cancel+ation|^cancel|cancelad|cancelac|cancelam|cancellat|cancellaz|gelosch|supprime|eliminad"
+    r"|rimoss|verwijderd|usunie|удален|отмен|прекращ|iptal|终止|終止|取消|購読停止|בוטל|ביטול|ملغ|الغاء"
+    r"|(?:^|subscription|newsletter|membership)ended|stopped|stopdate|stopgezet|gestopt|gestoppt|beendet|beeindig"
+    r"|abbestell|austritt|ausgetreten|storn[oi]|an+ul[ael]|arrete|opgezegd|opzeg|avslut|opsagt|oph[oø]r|opphor|paatty|zrusen"
+    r"|deactivat|deaktiv|desactiv|inactivesince|inaktivseit|inactifdepuis|churned|churndate|dateremoved|(?<!tra)baja$"
+    r"|^left(?:on|thelist)?$|^quit(?:date)?$|^exit(?:date)?$|newsletteroff$|newsletteraus$|newsletteruit$",
     "blocked": r"locked|rejected|deadmail|deademail|deadaddress|returnedmail|returnedemail|mailreturned|npai|nondistrib"
     r"|letilt|respins|επιστροφ|αποκλε|반송|차단|חסום|محظور"
     r"|bounc|black_?list|blocklist|blocked|isblock|suppress|complain|spam|abuse|banned|undeliver"
@@ -160,6 +182,11 @@ _ROOTS = {
 _KINDS = [(kind, re.compile(roots)) for kind, roots in _ROOTS.items()]
 # What has such a root in it and says nothing of the sort.
 _HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
+# What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
+_ENDS = re.compile(
+    r"(?<!week)end(?:e|s|date|at|on|ed)?$|enddate|expir|ablauf|abgelaufen|scadenz|caduc|verloop|verlopen|vencim|истек"
+    r"|оконч|koniec|konec|終了|期限|到期|만료|종료|datedefin|fin(?:d|$)|lost$"
+)
 _COUNTS = re.compile(r"number|count|anzahl|nombre|numero|liczba|колич|antal|sayisi|total|rate|数|%|#")
 
 
@@ -185,6 +212,11 @@ def kind(title: str) -> str:
     return found
 
 
+def ends(title: str) -> bool:
+    """Whether a title speaks of an end, so that what stands under it is no sign of consent."""
+    return bool(_ENDS.search(folded(title[:100])))
+
+
 def counts(title: str) -> bool:
     """Whether a title announces a number of things."""
     return bool(_COUNTS.search(folded(title[:100])))
@@ -205,6 +237,8 @@ def smells(value: str) -> bool:
     plain = folded(value)
     if known in (LEFT, PENDING, BOUNCED, COMPLAINED, BLOCKED) and plain not in _PLAIN and word(value) not in NO:
         return True
+    if plain in ("left", "quit", "exit"):  # which say it in titles alone
+        return False
     return any(roots.search(plain) for kind, roots in _KINDS if kind in ("left_at", "blocked"))
 
 

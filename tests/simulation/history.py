@@ -56,6 +56,7 @@ class Player:
         self.stage = Stage(theatre, plan.shape, self.relays, self.hub, name)
         self.stage.leaps = list(plan.leaps)
         self.stage.shared = plan.shared
+        self.stage.written = plan.written
         self.copies: set[int] = set()
         self.done: list[tuple[float, Deed]] = []
         if plan.restores:

@@ -192,6 +192,7 @@ class Plan:
     mass: bool = False  # a relay says of everybody what should be said of one
     restores: bool = False  # copies of the database are put back
     shared: bool = False  # relays are shared by rows, as on PostgreSQL
+    written: bool = False  # who has a letter that is claimed, too
     pace: bool = False  # compare it with the same without trouble
 
     @property
@@ -232,6 +233,8 @@ class Plan:
             lines.append("; ".join(parts) + ("" if start.data_first else "; timers before data"))
         lines += [str(one) for one in (*self.triggers, *self.deeds)]
         lines += [f"from {at:g} s on clocks are {ahead:g} s ahead" for at, ahead in self.leaps]
+        if self.written:
+            lines.append("it is written down who has a letter that is claimed")
         if self.skip:
             lines.append(f"{self.skip / DAY:.2f} days pass")
         return lines
@@ -470,6 +473,7 @@ def _storage(plan: Plan, rng: random.Random) -> None:
             start.faults = [Fault(kind, first=rng.randint(2, 12), count=300)]
         else:
             start.faults = [Fault(kind, first=rng.randint(2, 12), count=rng.choice([1, 1, 2]))]
+    plan.written = rng.random() < 0.5
 
 
 def _two_processes(plan: Plan, rng: random.Random) -> None:
@@ -681,7 +685,7 @@ def _restores(plan: Plan, rng: random.Random) -> None:
 def _shared(plan: Plan, rng: random.Random) -> None:
     """Trouble of other families, where all who send share relays by rows."""
     rng.choice([_two_processes, _kills, _freezes, _clocks, _mixed, _lanes])(plan, rng)
-    plan.shared = True
+    plan.shared = plan.written = True
     for server in plan.servers:
         if rng.random() < 0.3:
             server.settings["per_second"] = rng.choice([2, 20])

@@ -27,6 +27,7 @@ from digest import deliver, event_loop, line, subscribe, taste
 from digest.config import Config, from_values
 from digest.deliver import commons
 from digest.deliver import delivery as delivery_module
+from digest.deliver import ledger as ledger_module
 from digest.deliver import smtp as smtp_module
 from digest.deliver import writer as writer_module
 from digest.errors import Exit, StorageError, TryAgain, UserError
@@ -444,6 +445,7 @@ class Stage:
         self._holding: Process | None = None
         self._by_process: dict[Process, Run] = {}
         self.shared = False  # relays, by rows
+        self.written = False  # who has a letter that is claimed, as on PostgreSQL
         self.holders = 0
         self.witness: Path | None = None  # a folder, where what goes out is told to somebody outside the database
         self.published: list[tuple[str, int]] = []
@@ -890,6 +892,11 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     def together(database: Database) -> bool:
         return really_together(database) if _stage is None else _stage.shared
 
+    def keep(self: Any, *arguments: Any, **rest: Any) -> None:
+        really_keep(self, *arguments, **rest)
+        if _stage is not None:
+            self._alone = not _stage.written
+
     def moment(session: Any) -> float:
         return really_moment(session) if _stage is None else _stage.wall().timestamp()
 
@@ -913,6 +920,8 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
     really_give_way = Database.give_way
     Database.give_way = give_way  # type: ignore[method-assign]
     really_leave = commons.Commons.leave
+    really_keep = ledger_module.Ledger.__init__
+    ledger_module.Ledger.__init__ = keep  # type: ignore[method-assign]
     really_together, really_moment, really_new = delivery_module.shared, sharing.moment, sharing.new_holder
     connection: Any = smtp_module.Connection
     writer, passing, room = writer_module, delivery_module, room_module.Room
@@ -945,6 +954,7 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
         passing.shared, sharing.moment, sharing.new_holder = really_together, really_moment, really_new
         commons.asyncio = asyncio
         Database.give_way = really_give_way  # type: ignore[method-assign]
+        ledger_module.Ledger.__init__ = really_keep  # type: ignore[method-assign]
         commons.Commons.leave = really_leave  # type: ignore[method-assign]
         for name, really in rooms.items():
             setattr(room, name, really)
