@@ -187,6 +187,6 @@ def test_the_rules_of_an_operator_know_the_borders_of_scripts(pattern, title, fo
 
 
 def test_what_is_written_out_is_known_by_a_word_that_is_not():
-    spellings = Spellings(["Müller in Malmö", "Value of true blue"])
+    spellings = Spellings(words("Müller in Malmö, Value of true blue"))
     assert spellings.of(words("Mueller Malmoe value true blue")) == ["muller", "malmo", "value", "true", "blue"]
     assert plain("café") == "cafe" and plain("がく") == "がく" and plain("हिन्दी") == "हिन्दी" and plain("한국") == "한국"
