@@ -122,7 +122,7 @@ _ARTICLES = {
     for name in names.split()
 }
 _BEFORE_NAMES = frozenset(["in", "on", "for", "with", "to", "under", "from", "using", "into"])
-_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
+VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
 @lru_cache(maxsize=8_192)  # most words of most titles; all that were ever read would be megabytes
@@ -265,7 +265,7 @@ def _plain(place: str) -> str:
 
 def _release(found: Sequence[str]) -> tuple[str, str] | None:
     said = [word for word in found if word not in _AROUND_RELEASE]
-    versions = [at for at, word in enumerate(said) if _VERSION.fullmatch(word)]
+    versions = [at for at, word in enumerate(said) if VERSION.fullmatch(word)]
     # The version stands last, behind a name of three words at most, or before it: "version 0.7 of Zig".
     if len(versions) != 1 or versions[0] not in (0, len(said) - 1) or not 2 <= len(said) <= 4:
         return None

@@ -230,7 +230,7 @@ class _Titles:
         return title
 
     def stems(self, i: int) -> set[str]:
-        """Those of one title, as when it is taken apart; and so are `telling` and `equal`."""
+        """Those of one title, as when it is taken apart; and so are those below."""
         return {*map(self._stem.__getitem__, self.words[i]), *self._as_one.get(i, ())}
 
     def telling(self, i: int) -> frozenset[str]:
@@ -238,6 +238,9 @@ class _Titles:
             stems = map(self._stem.__getitem__, headlines.informative(self.words[i]))
             found = self._told[i] = frozenset(chain(stems, self._as_one.get(i, ())))
         return found
+
+    def release(self, i: int) -> tuple[str, str] | None:
+        return self[i].release if any(map(headlines.VERSION.fullmatch, self.words[i])) else None
 
     def equal(self, i: int, j: int) -> bool:
         return self.words[i] == self.words[j] or headlines.equal(self[i], self[j])
@@ -477,14 +480,14 @@ def _likely(pairs: _Pairs, clusters: _Clusters) -> tuple[list[_Likely], list[Joi
 
 def _near(pairs: _Pairs, clusters: _Clusters) -> Iterator[_Near]:
     for i, candidates, by_text in pairs.candidates():
-        root, other = clusters.root(i), pairs.titles[i]
+        root, release = clusters.root(i), pairs.titles.release(i) if candidates else None
         for j in candidates:
             if root == clusters.root(j):
                 continue
             surplus = pairs.surplus(i, j)
             copied = _copied(pairs, i, j) if j in by_text else 0.0
             near, why = surplus >= -FAR, ""
-            if other.release and headlines.same_release(pairs.titles[j], other):
+            if release and headlines.same_release(pairs.titles[j], pairs.titles[i]):
                 surplus, why = max(surplus, 1.0), f"one release: {' '.join(pairs.titles[j].release or ())}"
             elif copied:
                 surplus, why = max(surplus, 4.0), f"text {copied:.2f} the same"
