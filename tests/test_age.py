@@ -34,6 +34,7 @@ from digest.store import (
     editions,
     entries,
     feeds,
+    healing,
     letters,
     looking,
     newsletters,
@@ -160,6 +161,17 @@ def test_who_is_due_is_found_without_the_letters_of_years(houses, tmp_path):
     assert old <= 1.1 * young + 100, steps
 
 
+def test_the_first_run_of_a_day_looks_through_no_table_that_grows(houses, tmp_path):
+    shutil.copytree(houses[1], tmp_path, dirs_exist_ok=True)
+    settings = config.load(tmp_path / "digest.toml")
+    with aged.counted(explain=True) as cost:
+        database = open_database(settings.database_url)
+        healing.heal(database, healing.Scene.of(settings), now=datetime.now(UTC) + timedelta(days=1))
+        database.close()
+    assert any("FROM story" in said for said in cost.asked)
+    assert not {scan for scan in cost.scans if scan.split()[1] in {*BIG, "story"} and not PARTIAL & set(scan.split())}
+
+
 def costs_the_same(houses: tuple[Path, Path], command: str) -> None:
     costs = []
     for folder in houses:
@@ -191,7 +203,7 @@ def test_postgres_finds_what_is_asked_of_old_rows_by_an_index(upgraded_postgres_
         paper = newsletters.find(session, "daily").id
         list(entries.waiting(session, paper, settle=None, now=MONDAY))
         entries.labelled(session, paper)
-        stories.told_lately(session, paper, since=MONDAY, links=[LINK])
+        stories.told_lately(session, paper, since=MONDAY, links=[LINK], believed=MONDAY)
         edition_states.accounts(session)
         editions.letter_counts(session)
         editions.lines(session)

@@ -1,5 +1,6 @@
 """Entries of any language: their words, their forms and spellings, and where they go."""
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -187,6 +188,15 @@ def test_the_rules_of_an_operator_know_the_borders_of_scripts(pattern, title, fo
 
 
 def test_what_is_written_out_is_known_by_a_word_that_is_not():
-    spellings = Spellings(["Müller in Malmö", "Value of true blue"])
+    spellings = Spellings(words("Müller in Malmö, Value of true blue"))
     assert spellings.of(words("Mueller Malmoe value true blue")) == ["muller", "malmo", "value", "true", "blue"]
     assert plain("café") == "cafe" and plain("がく") == "がく" and plain("हिन्दी") == "हिन्दी" and plain("한국") == "한국"
+
+
+def test_what_is_quick_for_ascii_finds_the_same_words() -> None:
+    chance = random.Random(1)
+    for _ in range(3_000):
+        text = "".join(chance.choices("aBcdlnqu.'+#_-/09 S\n", k=chance.randrange(30))) + chance.choice(
+            ("", " .net's c#")
+        )
+        assert words(text) == words(f"{text} é")[:-1]

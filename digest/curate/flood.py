@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from digest import config
 
-_OLDEST = datetime(1990, 1, 1, tzinfo=UTC)  # before it there was no web: year 1 and 1970 are no dates
+OLDEST = datetime(1990, 1, 1, tzinfo=UTC)  # before it there was no web: year 1 and 1970 are no dates
 _AHEAD = timedelta(days=1)  # clocks and zones differ; beyond it a date is a mistake or a wish
 
 
 def usable(published_at: datetime | None, *, now: datetime) -> bool:
     """Whether a publisher's date can be believed at all."""
-    return published_at is not None and _OLDEST <= published_at <= now + _AHEAD
+    return published_at is not None and OLDEST <= published_at <= now + _AHEAD
 
 
 def shown_date(published_at: datetime | None, *, seen_at: datetime) -> datetime:

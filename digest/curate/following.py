@@ -16,7 +16,7 @@ from itertools import pairwise, takewhile
 
 from digest.curate import headlines, names
 from digest.curate.headlines import Title
-from digest.curate.stems import Spellings, plain
+from digest.curate.stems import plain
 from digest.curate.topics import headings
 from digest.curate.urls import normalise, site
 from digest.curate.words import unspaced, words
@@ -68,7 +68,7 @@ class Telling:
 
     @cached_property
     def read(self) -> Title:
-        return headlines.read(self.title, Spellings([self.title]), place=self.place)
+        return headlines.read(self.title, place=lambda: self.place)
 
     @cached_property
     def known_by(self) -> frozenset[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from digest.curate.stems import Spellings
 from digest.curate.words import bigrams, parted, words
@@ -121,7 +122,7 @@ _ARTICLES = {
     for name in names.split()
 }
 _BEFORE_NAMES = frozenset(["in", "on", "for", "with", "to", "under", "from", "using", "into"])
-_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
+VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
 @lru_cache(maxsize=8_192)  # most words of most titles; all that were ever read would be megabytes
@@ -154,76 +155,97 @@ class Marks:
 _NO_MARKS = Marks(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, frozenset(), _NOTHING, _NOTHING, False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Title:
-    """A title taken apart. `head` are its words without a last part that may be the site's name."""
+    """A title taken apart. `head` are its words without a last part that may be the site's name.
+
+    What few are asked for is made when it is: thousands are read, and most are like no other.
+    """
 
     words: tuple[str, ...]
     head: tuple[str, ...]
     stems: frozenset[str]
     telling: frozenset[str]  # the stems of what is `informative`
-    marks: Marks
-    release: tuple[str, str] | None  # a name and its version, where the title says no more than that they are there
-    custom: bool  # many write under it, each their own
+    text: str = ""  # what its words were taken from
 
     @property
     def features(self) -> frozenset[str]:
-        """Its words and each two neighbouring ones, without their endings: made for few, as what follows."""
-        return self.stems.union(bigrams([stem(word) for word in self.words]))
+        """Its words and each two neighbouring ones, without their endings."""
+        return self.stems.union(self.pairs)
 
-    def pairs(self, among: Container[str]) -> set[str]:
-        """The two neighbouring ones of these, both of which are `among` those."""
-        found = [stem(word) for word in self.words]
-        return {f"{a} {b}" for a, b in pairwise(found) if a in among and b in among}
+    @property
+    def pairs(self) -> list[str]:
+        """Each two neighbouring words, without their endings."""
+        return bigrams([stem(word) for word in self.words])
 
     @property
     def informative(self) -> frozenset[str]:
-        """The words that say what it is about: asked for of few, and not kept for thousands."""
-        return _informative(self.words)
+        """The words that say what it is about."""
+        return informative(self.words)
+
+    @cached_property
+    def marks(self) -> Marks:
+        return _marks(parted(self.text), self.words)
+
+    @cached_property
+    def release(self) -> tuple[str, str] | None:
+        """A name and its version, where the title says no more than that they are there."""
+        found = _release(self.words)
+        return None if found is None or self.marks.parts or self.marks.labels else found
+
+    @cached_property
+    def custom(self) -> bool:
+        """Whether many write under it, each their own."""
+        return _CUSTOM.search(self.text) is not None
 
 
-def read(text: str, spellings: Spellings, *, place: str = "") -> Title:
-    """A title taken apart; `place` is the site that wrote it, as far as it is known."""
-    text = _TAIL.sub("", unicodedata.normalize("NFKC", text))
+class Taken(NamedTuple):
+    """A title as far as its words go, as they stand: one spelling for all (`Spellings`) is known when all are taken."""
+
+    text: str  # without what a site puts behind a title
+    words: tuple[str, ...]
+    head: tuple[str, ...]  # those before a last part that may be the site's name; () where there is none
+    rest: tuple[str, ...]  # those of what was left away
+
+
+def taken(text: str, place: Callable[[], str]) -> Taken:
+    """The words of a title; `place` says which site wrote it, as far as it is known: few titles have to ask."""
+    text = unicodedata.normalize("NFKC", text)
+    if text.rstrip()[-1:] in ("]", ")"):
+        text = _TAIL.sub("", text)
     head: tuple[str, ...] = ()
-    if (tail := _SITE_TAIL.search(text)) and len(start := spellings.of(words(text[: tail.start()]))) >= 2:
-        if _names_site(tail[1], place):
-            text = text[: tail.start()]
+    rest: tuple[str, ...] = ()
+    if (tail := _SITE_TAIL.search(text)) and len(start := words(text[: tail.start()])) >= 2:
+        if _names_site(tail[1], place()):
+            text, rest = text[: tail.start()], tuple(words(tail[1]))
         else:
             head = tuple(start)
-    found = tuple(spellings.of(words(text)))
-    # Of sets, which makes them no larger than they must be: thousands are in memory.
-    stems = frozenset({stem(word) for word in found})
-    telling = frozenset({stem(word) for word in _informative(found)})
-    custom = _CUSTOM.search(text) is not None
-    marks = _marks(parted(text), found)
-    return Title(
-        found,
-        head or found,
-        stems,
-        stems if telling == stems else telling,
-        marks,
-        None if marks.parts or marks.labels else _release(found),
-        custom,
-    )
+    return Taken(text, tuple(words(text)), head, rest)
 
 
-def _informative(found: Iterable[str]) -> frozenset[str]:
+def read(text: str, spellings: Spellings | None = None, *, place: Callable[[], str]) -> Title:
+    """A title taken apart; without `spellings` it stands alone. `place` as for `taken`."""
+    one = taken(text, place)
+    spellings = spellings or Spellings((*one.words, *one.rest))
+    found = tuple(spellings.of(one.words))
+    stems = frozenset(map(stem, found))
+    telling = frozenset(map(stem, informative(found)))
+    return Title(found, tuple(spellings.of(one.head)) or found, stems, telling, one.text)
+
+
+def informative(found: Iterable[str]) -> frozenset[str]:
+    """Of the words of a title those that say what it is about."""
     return frozenset(
         word for word in found if word not in _STOP and word not in _ANYBODYS and (len(word) > 1 or word.isdigit())
     )
 
 
-def joined(titles: Sequence[Title]) -> list[Title]:
-    """The same, with words that are two in one title and one in another as one: "Bash Pitfalls", "BashPitfalls"."""
-    single = {word for title in titles for word in title.words if len(word) >= 6}
-    found = []
-    for title in titles:
-        both = {stem(a + b) for a, b in pairwise(title.words) if a + b in single}
-        if both:
-            title = replace(title, stems=title.stems | both, telling=title.telling | both)
-        found.append(title)
-    return found
+def as_one(found: Sequence[str], single: Container[str]) -> set[str]:
+    """The stems of neighbouring words that are one word in another title: "Bash Pitfalls", "BashPitfalls".
+
+    `single` are the words of all titles that have six letters or more.
+    """
+    return {stem(a + b) for a, b in pairwise(found) if a + b in single}
 
 
 def equal(one: Title, two: Title) -> bool:
@@ -243,7 +265,7 @@ def _plain(place: str) -> str:
 
 def _release(found: Sequence[str]) -> tuple[str, str] | None:
     said = [word for word in found if word not in _AROUND_RELEASE]
-    versions = [at for at, word in enumerate(said) if _VERSION.fullmatch(word)]
+    versions = [at for at, word in enumerate(said) if VERSION.fullmatch(word)]
     # The version stands last, behind a name of three words at most, or before it: "version 0.7 of Zig".
     if len(versions) != 1 or versions[0] not in (0, len(said) - 1) or not 2 <= len(said) <= 4:
         return None

@@ -6,8 +6,6 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-from digest.curate.words import words
-
 # English is left to `singular`: what labels taught was learnt of its words as they stand.
 _SNOWBALL = {
     "ar": "arabic",
@@ -102,13 +100,11 @@ def plain(word: str) -> str:
 
 
 class Spellings:
-    """How the words of these texts are written, to know those that one of them writes out: "Mueller" for "Müller"."""
+    """How these words are written, to know those that one of them writes out: "Mueller" for "Müller"."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        marked = (word for text in texts if not text.isascii() for word in words(text))
-        self._known = {
-            out: plain(word) for word in marked if not word.isascii() and (out := word.translate(_WRITTEN_OUT)) != word
-        }
+    def __init__(self, found: Iterable[str]) -> None:
+        marked = (word for word in found if not word.isascii())
+        self._known = {out: plain(word) for word in marked if (out := word.translate(_WRITTEN_OUT)) != word}
 
     def of(self, found: Iterable[str]) -> list[str]:
         """Words of `words`, each in its one spelling."""

@@ -6,12 +6,13 @@ import heapq
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import islice, product
-from typing import TypeVar
+from itertools import chain, islice, pairwise, product
+from operator import add
+from typing import NamedTuple, TypeVar
 
 from digest.curate import headlines, sketches
 from digest.curate.headlines import Marks, Title
@@ -127,10 +128,10 @@ def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND
     The first `settled` of them were grouped before: they are joined by those that come after, and among
     themselves they are left alone.
     """
-    pairs = _Pairs(tellings, bound)
-    clusters = _Clusters([title.marks for title in pairs.titles])
-    joins = _by_link(pairs, clusters, settled)
-    likely, related = _likely(pairs, clusters, settled)
+    pairs = _Pairs(tellings, settled, bound)
+    clusters = _Clusters(len(tellings), lambda i: pairs.titles[i].marks)
+    joins = _by_link(pairs, clusters)
+    likely, related = _likely(pairs, clusters)
     joins += _joined(pairs, clusters, likely)
     groups: dict[int, list[Hashable]] = {}
     for i, telling in enumerate(tellings):
@@ -141,8 +142,8 @@ def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND
 class _Clusters:
     """Union by root, with the members of each, and the different marks of their titles."""
 
-    def __init__(self, marks: Sequence[Marks]) -> None:
-        self._root = list(range(len(marks)))
+    def __init__(self, number: int, marks: Callable[[int], Marks]) -> None:
+        self._root = list(range(number))
         self._own = marks
         # Of those only that have more than one member: most stay by themselves, and thousands are in memory.
         self._members: dict[int, list[int]] = {}
@@ -157,7 +158,7 @@ class _Clusters:
 
     def marks(self, i: int) -> set[Marks]:
         root = self._root[i]
-        return self._marks.get(root) or {self._own[root]}
+        return self._marks.get(root) or {self._own(root)}
 
     def join(self, i: int, j: int) -> None:
         keep, gone = sorted((self._root[i], self._root[j]))
@@ -178,90 +179,192 @@ class _Rarity(dict[str, float]):
     """
 
     def __init__(self, seen: Mapping[str, int], total: int) -> None:
-        self._once = math.log(total / (1 + _PRIOR * _RARE_SHARE))
-        stops = {stem: seen.get(stem, 1) for stem in headlines.STOP_STEMS}
-        super().__init__(
-            (feature, math.log(total / (n + _PRIOR * (_STOP_SHARE if feature in stops else _RARE_SHARE))))
-            for feature, n in {**seen, **stops}.items()
-        )
+        self._total = total
+        self._once = self._worth(1)
+        super().__init__()
+        self.add(seen)
+        self.update((stem, self._worth(seen.get(stem, 1), _STOP_SHARE)) for stem in headlines.STOP_STEMS)
+
+    def add(self, seen: Mapping[str, int]) -> None:
+        self.update((feature, self._worth(n)) for feature, n in seen.items())
+
+    def _worth(self, n: int, share: float = _RARE_SHARE) -> float:
+        return math.log(self._total / (n + _PRIOR * share))
 
     def __missing__(self, _feature: str) -> float:
         return self._once
-
-
-def _seen(titles: Sequence[Title]) -> Counter[str]:
-    """In how many titles each word and each two neighbouring ones are, where they are in more than one."""
-    words = _several(Counter(stem for title in titles for stem in title.stems))
-    # Two neighbours that are there again are two words that are.
-    pairs = Counter(pair for title in titles for pair in title.pairs(words))
-    return words + _several(pairs)
 
 
 def _several(seen: Counter[_T]) -> Counter[_T]:
     return Counter({one: n for one, n in seen.items() if n > 1})
 
 
-class _Pairs:
-    """What is known of each telling, and how alike two of them are."""
+class _Titles:
+    """The titles of tellings by their places. Of all there are the words; taken apart are those that are asked for."""
 
-    def __init__(self, tellings: Sequence[Telling], bound: Bound) -> None:
-        self.tellings, self.bound = tellings, bound
-        spellings = Spellings(telling.title for telling in tellings)
-        read = [headlines.read(telling.title, spellings, place=telling.place) for telling in tellings]
-        self.titles = headlines.joined(read)
-        self.texts = [sketches.of(telling.text) for telling in tellings]
-        self._seen = seen = _seen(self.titles)
-        self._words = [(title.stems, title.telling, title.words[:1]) for title in self.titles]
+    def __init__(self, tellings: Sequence[Telling]) -> None:
+        self._tellings = tellings
+        self._read: dict[int, Title] = {}
+        self._told: dict[int, frozenset[str]] = {}
+        taken = [headlines.taken(telling.title, _place_of(telling)) for telling in tellings]
+        marked = (one for telling, one in zip(tellings, taken, strict=True) if not telling.title.isascii())
+        self._spellings = Spellings(word for one in marked for word in chain(one.words, one.rest))
+        once: dict[str, str] = {}  # each word is there many times, and in memory once
+        self.words = [tuple(map(once.setdefault, found := self._spellings.of(one.words), found)) for one in taken]
+        del taken
+        self._stem = {word: headlines.stem(word) for word in once}
+        single = {word for word in once if len(word) >= 6}
+        self._as_one = {
+            i: headlines.as_one(found, single)
+            for i, found in enumerate(self.words)
+            if not single.isdisjoint(map(add, found, islice(found, 1, None)))
+        }
+
+    def __getitem__(self, i: int) -> Title:
+        if (title := self._read.get(i)) is None:
+            telling = self._tellings[i]
+            title = headlines.read(telling.title, self._spellings, place=_place_of(telling))
+            if both := self._as_one.get(i):
+                title = replace(title, stems=title.stems | both, telling=title.telling | both)
+            self._read[i] = title
+        return title
+
+    def stems(self, i: int) -> set[str]:
+        """Those of one title, as when it is taken apart; and so are those below."""
+        return {*map(self._stem.__getitem__, self.words[i]), *self._as_one.get(i, ())}
+
+    def telling(self, i: int) -> frozenset[str]:
+        if (found := self._told.get(i)) is None:
+            stems = map(self._stem.__getitem__, headlines.informative(self.words[i]))
+            found = self._told[i] = frozenset(chain(stems, self._as_one.get(i, ())))
+        return found
+
+    def release(self, i: int) -> tuple[str, str] | None:
+        return self[i].release if any(map(headlines.VERSION.fullmatch, self.words[i])) else None
+
+    def equal(self, i: int, j: int) -> bool:
+        return self.words[i] == self.words[j] or headlines.equal(self[i], self[j])
+
+    def neighbouring(self, i: int) -> Iterator[tuple[str, str]]:
+        """Each two of one title that stand beside each other."""
+        return pairwise(map(self._stem.__getitem__, self.words[i]))
+
+    def seen(self) -> Counter[str]:
+        """In how many titles each word is, of those that are in several."""
+        return _several(Counter(chain.from_iterable(map(self.stems, range(len(self.words))))))
+
+    def neighbours(self, wanted: Collection[tuple[str, str]]) -> Counter[str]:
+        """The same of two neighbouring words, of some `wanted`."""
+        some = {*wanted}
+        found: Counter[tuple[str, str]] = Counter()
+        for i in range(len(self.words) if some else 0):
+            if here := some.intersection(self.neighbouring(i)):
+                found.update(here)
+        return Counter({f"{a} {b}": n for (a, b), n in found.items() if n > 1})
+
+
+def _place_of(telling: Telling) -> Callable[[], str]:
+    return lambda: telling.place
+
+
+class _Pairs:
+    """What is known of each telling, and how alike two of them are.
+
+    Those that are settled may be many times as many as the others. Of each of these only what bears on the others is
+    made: how often words are told, what shares a rare one, and no more of it unless it may be alike.
+    """
+
+    def __init__(self, tellings: Sequence[Telling], settled: int, bound: Bound) -> None:
+        self.tellings, self.settled, self.bound = tellings, settled, bound
+        self.titles = _Titles(tellings)
+        self._seen = seen = self.titles.seen()
         # `fsum`, since sets come in another order in each process, and a sum must not: the same news, the same edition.
         self.idf = _Rarity(seen, len(tellings) + _PRIOR)
+        self._frequent = {stem for stem, n in seen.items() if n > _COMMON}
         self._lengths: dict[int, float] = {}
-        self._weight = [math.fsum(map(self.idf.__getitem__, t.stems)) or 1.0 for t in self.titles]
-        self._common = [  # of this, what words have that are in many titles
-            math.fsum(self.idf[stem] for stem in t.stems if seen[stem] > _COMMON) for t in self.titles
-        ]
-        self.places = [telling.place for telling in tellings]
+        self._weights: dict[int, tuple[float, float]] = {}
+        self._places: dict[int, str] = {}
+        self._texts: dict[int, sketches.Sketch] = {}
+        self._strictness: dict[int, float] = {}
         self._days = [telling.when.timestamp() / 86_400 for telling in tellings]
-        moments = sorted(telling.when for telling in tellings)
-        self._strict = [
-            _strictness(bisect_right(moments, t.when + WINDOW / 2) - bisect_left(moments, t.when - WINDOW / 2))
-            for t in tellings
-        ]
+        self._moments = sorted(telling.when for telling in tellings)
 
-    def candidates(self, settled: int) -> Iterator[tuple[int, list[int], set[int]]]:
+    def weight(self, i: int) -> tuple[float, float]:
+        """The rarity of all words of a title; and of this, what words have that are in many titles."""
+        if (found := self._weights.get(i)) is None:
+            stems, rarity = self.titles.stems(i), self.idf.__getitem__
+            many = math.fsum(map(rarity, stems & self._frequent))
+            found = self._weights[i] = math.fsum(map(rarity, stems)) or 1.0, many
+        return found
+
+    def place(self, i: int) -> str:
+        if (found := self._places.get(i)) is None:
+            found = self._places[i] = self.tellings[i].place
+        return found
+
+    def text(self, i: int) -> sketches.Sketch:
+        if (found := self._texts.get(i)) is None:
+            found = self._texts[i] = sketches.of(self.tellings[i].text)
+        return found
+
+    def strict(self, i: int) -> float:
+        if (found := self._strictness.get(i)) is None:
+            moments, when = self._moments, self.tellings[i].when
+            near = bisect_right(moments, when + WINDOW / 2) - bisect_left(moments, when - WINDOW / 2)
+            found = self._strictness[i] = _strictness(near)
+        return found
+
+    def candidates(self) -> Iterator[tuple[int, list[int], set[int]]]:
         """Each telling that is not settled, with those before it that may be alike, and which of them by their text."""
         saying: dict[str, list[int]] = defaultdict(list)
         marked: dict[int, list[int]] = defaultdict(list)
         most, days = WINDOW / timedelta(days=1), self._days
-        copied = _several(Counter(mark for text in self.texts for mark in text[: sketches.FINDING]))
-        for i, (title, text) in enumerate(zip(self.titles, self.texts, strict=True)):
-            rare = sorted(stem for stem in title.stems if 0 < self._seen[stem] <= _COMMON)  # what others have, too
-            marks = [mark for mark in text[: sketches.FINDING] if mark in copied]
-            if i >= settled:
-                known: dict[int, float] = defaultdict(float)
-                for stem in rare:
-                    worth = self.idf[stem]
-                    for j in saying[stem]:
-                        known[j] += worth
-                first, last = days[i] - most, days[i] + most
-                by_text = {j for mark in marks for j in marked[mark][-_COMMON:] if first <= days[j] <= last}
-                by_title = [j for j in self._may_do(i, known) if first <= days[j] <= last]
-                if len(by_title) > _NEAREST:
-                    by_title = heapq.nsmallest(_NEAREST, by_title, key=lambda j: (-known[j], j))
-                yield i, sorted({*by_title, *by_text}), by_text
-            for stem in rare:
+        new = range(self.settled, len(days))
+        # What others have, too; and of what is settled only what the others have.
+        rare = {i: sorted(stem for stem in self.titles.stems(i) if 0 < self._seen[stem] <= _COMMON) for i in new}
+        marks = {i: self.text(i)[: sketches.FINDING] for i in new}
+        words, copied = set(chain.from_iterable(rare.values())), set(chain.from_iterable(marks.values()))
+        earliest = min((days[i] for i in new), default=math.inf) - most
+        # Those that stand before the first that any can be alike are nobody's candidates.
+        first_near = next((j for j in range(self.settled) if days[j] >= earliest), self.settled)
+        for j in range(first_near, self.settled):
+            for stem in words.intersection(self.titles.stems(j)):
+                saying[stem].append(j)
+            if copied and (text := self.tellings[j].text):
+                for mark in copied.intersection(sketches.of(text)[: sketches.FINDING]):
+                    marked[mark].append(j)
+        for i in new:
+            known: dict[int, float] = defaultdict(float)
+            for stem in rare[i]:
+                worth = self.idf[stem]
+                for j in saying[stem]:
+                    known[j] += worth
+            first, last = days[i] - most, days[i] + most
+            by_text = {j for mark in marks[i] for j in marked[mark][-_COMMON:] if first <= days[j] <= last}
+            by_title = self._may_do(i, {j: worth for j, worth in known.items() if first <= days[j] <= last})
+            if len(by_title) > _NEAREST:
+                by_title = heapq.nsmallest(_NEAREST, by_title, key=lambda j: (-known[j], j))
+            yield i, sorted({*by_title, *by_text}), by_text
+            for stem in rare[i]:
                 saying[stem].append(i)
-            for mark in marks:
+            for mark in marks[i]:
                 marked[mark].append(i)
 
     def _may_do(self, i: int, rare: Mapping[int, float]) -> list[int]:
         """Which titles can be alike this one, that share rare words of so much with it, whatever commoner ones too."""
-        common, weight = self._common, self._weight
-        mine, whole = common[i], LEAST_CONTAINED * weight[i]
-        return [
-            j
-            for j, known in rare.items()
-            if known + (mine if mine < common[j] else common[j]) >= min(whole, LEAST_CONTAINED * weight[j])
-        ]
+        weight, mine = self.weight(i)
+        whole, found = LEAST_CONTAINED * weight, []
+        for j, known in rare.items():
+            weight, common = self.weight(j)
+            if known + (mine if mine < common else common) >= min(whole, LEAST_CONTAINED * weight):
+                found.append(j)
+        return found
+
+    def learn_neighbours(self, some: Iterable[int]) -> None:
+        """How rare the neighbouring words of these titles are: asked for before `cosine`, and of no others."""
+        seen = self._seen
+        told = (self.titles.neighbouring(i) for i in some)
+        self.idf.add(self.titles.neighbours({(a, b) for found in told for a, b in found if a in seen and b in seen}))
 
     def cosine(self, i: int, j: int) -> float:
         shared = self.titles[i].features & self.titles[j].features
@@ -277,26 +380,26 @@ class _Pairs:
         return math.fsum(self.idf[feature] ** 2 for feature in features)
 
     def surplus(self, i: int, j: int) -> float:
-        """By how much two titles are more alike than they must be; negative for less."""
-        (stems, telling, first), (others, others_telling, others_first) = self._words[i], self._words[j]
-        told = len(telling & others_telling)
-        if not told and not headlines.equal(self.titles[i], self.titles[j]):
+        """By how much two titles are more alike than they must be; negative for less, inexact beyond `FAR`."""
+        titles = self.titles
+        told = len(titles.telling(i) & titles.telling(j))
+        if not told and not titles.equal(i, j):
             return -math.inf
         bound = self.bound
-        shared = stems & others
+        shared = titles.stems(i) & titles.stems(j)
         known = math.fsum(map(self.idf.__getitem__, shared))
-        weight, other_weight = self._weight[i], self._weight[j]
+        weight, other_weight = self.weight(i)[0], self.weight(j)[0]
         said = (
             bound.contained * known / (weight if weight < other_weight else other_weight)
             + bound.known * (known if known < bound.most_known else bound.most_known)
             - bound.shared * len(shared)
             + bound.telling * told
             - bound.day * abs(self._days[i] - self._days[j])
-            - bound.busy * self._strict[i]
+            - bound.busy * self.strict(i)
         )
-        if first == others_first:
+        if titles.words[i][:1] == titles.words[j][:1]:
             said += bound.first
-        if self.places[i] and self.places[j]:
+        if said - bound.least >= -FAR and self.place(i) and self.place(j):
             said -= bound.writers
         return said - bound.least
 
@@ -313,18 +416,20 @@ class _Pairs:
         return f"title {cosine:.2f} alike: {', '.join(shared[:5])}"
 
 
-def _by_link(pairs: _Pairs, clusters: _Clusters, settled: int) -> list[Join]:
+def _by_link(pairs: _Pairs, clusters: _Clusters) -> list[Join]:
+    wanted = {link for telling in pairs.tellings[pairs.settled :] for link in telling.links}
     tellers: dict[str, list[int]] = defaultdict(list)
     for i, telling in enumerate(pairs.tellings):
-        for link in dict.fromkeys(telling.links):
-            tellers[link].append(i)
+        if not wanted.isdisjoint(telling.links):
+            for link in dict.fromkeys(telling.links):
+                tellers[link].append(i)
     joins = []
     for link, found in tellers.items():
         first = found[0]
-        one, title = pairs.tellings[first], pairs.titles[first]
         for i in found[1:]:
-            if i < settled:
+            if i < pairs.settled:
                 continue
+            one, title = pairs.tellings[first], pairs.titles[first]
             two, other = pairs.tellings[i], pairs.titles[i]
             # A front page, or one page that a feed links from several entries, is nobody's identity.
             if one.feed == two.feed and (title.words != other.words or bare(link) or not two.links_tell):
@@ -346,31 +451,49 @@ class _Likely:
     why: str  # "" where it is their titles
 
 
-def _likely(pairs: _Pairs, clusters: _Clusters, settled: int) -> tuple[list[_Likely], list[Join]]:
+class _Near(NamedTuple):
+    """Two tellings that are worth a closer look; `near` is whether they are by their titles."""
+
+    one: int
+    two: int
+    surplus: float
+    why: str
+    near: bool
+    copied: bool
+
+
+def _likely(pairs: _Pairs, clusters: _Clusters) -> tuple[list[_Likely], list[Join]]:
     """Pairs that tell the same, as far as only these two are looked at; and those that are related."""
+    found = list(_near(pairs, clusters))
+    pairs.learn_neighbours({i for pair in found if pair.near for i in (pair.one, pair.two)})
     likely: list[_Likely] = []
     related: list[Join] = []
-    for i, candidates, by_text in pairs.candidates(settled):
-        root, two, other = clusters.root(i), pairs.tellings[i], pairs.titles[i]
+    for j, i, surplus, why, near, copied in found:
+        cosine = pairs.cosine(i, j) if near else 0.0
+        one, two = pairs.tellings[j], pairs.tellings[i]
+        if surplus >= 0 and not _conflict(one, pairs.titles[j], two, pairs.titles[i], copied=copied):
+            likely.append(_Likely(j, i, cosine, surplus, why))
+        elif cosine >= RELATED:
+            related.append(Join(one.id, two.id, why or pairs.alike(j, i, cosine), cosine))
+    return likely, related
+
+
+def _near(pairs: _Pairs, clusters: _Clusters) -> Iterator[_Near]:
+    for i, candidates, by_text in pairs.candidates():
+        root, release = clusters.root(i), pairs.titles.release(i) if candidates else None
         for j in candidates:
             if root == clusters.root(j):
                 continue
             surplus = pairs.surplus(i, j)
             copied = _copied(pairs, i, j) if j in by_text else 0.0
-            title, near, why = pairs.titles[j], surplus >= -FAR, ""
-            if title.release and headlines.same_release(title, other):
-                surplus, why = max(surplus, 1.0), f"one release: {' '.join(title.release)}"
+            near, why = surplus >= -FAR, ""
+            if release and headlines.same_release(pairs.titles[j], pairs.titles[i]):
+                surplus, why = max(surplus, 1.0), f"one release: {' '.join(pairs.titles[j].release or ())}"
             elif copied:
                 surplus, why = max(surplus, 4.0), f"text {copied:.2f} the same"
             elif not near:
                 continue  # most of them
-            cosine = pairs.cosine(i, j) if near else 0.0
-            one = pairs.tellings[j]
-            if surplus >= 0 and not _conflict(one, title, two, other, copied=bool(copied)):
-                likely.append(_Likely(j, i, cosine, surplus, why))
-            elif cosine >= RELATED:
-                related.append(Join(one.id, two.id, why or pairs.alike(j, i, cosine), cosine))
-    return likely, related
+            yield _Near(j, i, surplus, why, near, bool(copied))
 
 
 def _joined(pairs: _Pairs, clusters: _Clusters, likely: Sequence[_Likely]) -> list[Join]:
@@ -407,10 +530,10 @@ def _copied(pairs: _Pairs, i: int, j: int) -> float:
 
     A feed begins several entries alike, and so does a site, unless their titles are alike as well.
     """
-    text, other = pairs.texts[i], pairs.texts[j]
+    text, other = pairs.text(i), pairs.text(j)
     if not text or not other or pairs.tellings[i].feed == pairs.tellings[j].feed:
         return 0.0
-    if pairs.places[i] and pairs.places[i] == pairs.places[j]:
+    if pairs.place(i) and pairs.place(i) == pairs.place(j):
         some, others = pairs.titles[i].telling, pairs.titles[j].telling
         if len(some & others) < max(2, min(len(some), len(others)) * 2 / 3):
             return 0.0

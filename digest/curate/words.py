@@ -18,6 +18,8 @@ LETTER = rf"(?:[^\W_]|[{_MARKS}])"
 _WORD = re.compile(
     rf"(?<!\w)\.net(?![a-z0-9_])|[^\W_]{LETTER}*(?:[.'’]{LETTER}+)*(?:\+\+|#(?![a-z0-9_]))?", re.IGNORECASE
 )
+# The same for ASCII in small letters, as most titles are: several times as fast.
+_ASCII_WORD = re.compile(r"(?<!\w)\.net(?![a-z0-9_])|[a-z0-9]+(?:[.'][a-z0-9]+)*(?:\+\+|#(?![a-z0-9_]))?")
 # Scripts written without spaces give no words; two characters at a time serve as well.
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
@@ -51,8 +53,14 @@ def words(text: str) -> list[str]:
     A word ends where its script does, and begins behind an elided article. Scripts without spaces give two characters
     at a time, one after the other.
     """
+    text = unicodedata.normalize("NFKC", text).lower()
+    if text.isascii():
+        plainly: list[str] = _ASCII_WORD.findall(text)
+        if "'" not in text:
+            return plainly
+        return [_after_article(word.removesuffix("'s")) if "'" in word else word for word in plainly]
     found = []
-    for word in _WORD.findall(unicodedata.normalize("NFKC", text).lower()):
+    for word in _WORD.findall(text):
         if word.isascii():
             word = word.removesuffix("'s")
             found.append(_after_article(word) if "'" in word else word)

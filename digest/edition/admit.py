@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import chain, groupby
 from typing import Any, NamedTuple, cast
 
@@ -225,6 +226,7 @@ def propose(
         newsletter_id,
         since=now - 2 * same_story.WINDOW,
         links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
+        believed=flood.OLDEST,
     )
     links_of = {t.entry_id: _links(t) for t in told}
     grouping, groups = _group(reads, told, links_of, feeds)
@@ -431,7 +433,7 @@ def _group(
             t.title,
             links_of[t.entry_id],
             t.feed_id,
-            flood.shown_date(t.published_at, seen_at=t.seen_at),
+            t.shown_at,
             links_tell.get(t.feed_id, True),
             t.excerpt,
             t.author,
@@ -471,29 +473,41 @@ def _linked(
     feeds: Mapping[int, entries.Reading],
 ) -> dict[tuple[str, int], set[str]]:
     """Sites that link to a story from a text on something else, by ("new", place among the groups) or ("told", id)."""
-    known: dict[tuple[str, int], cited.Told] = {}
+    leads: dict[str, tuple[str, int]] = {}
+    place: dict[tuple[str, int], int] = {}  # of two stories with one address the first has it
+
+    def lead(links: Iterable[str], story: tuple[str, int]) -> None:
+        at = place.setdefault(story, len(place))
+        for link in links:
+            if link not in leads or at < place[leads[link]]:
+                leads[link] = story
+
     for t in told:
-        home = feeds.get(t.feed_id)
-        families = {family(home)} if home else set()
-        before = known.get(("told", t.story_id), cited.Told((), ()))
-        known["told", t.story_id] = cited.Told({*before.links, *links_of[t.entry_id]}, {*before.families, *families})
+        lead(links_of[t.entry_id], ("told", t.story_id))
     whose: dict[int, tuple[tuple[str, int], str]] = {}
+    tell: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
     for at, group in enumerate(groups):
         story = ("new", at) if group.known is None else ("told", group.known)
-        before = known.get(story, cited.Told((), ()))
-        links = {link for read in group.reads for link in read.links}
-        families = {family(read.feed) for read in group.reads}
-        known[story] = cited.Told({*before.links, *links}, {*before.families, *families})
-        whose |= {read.entry.id: (story, family(read.feed)) for read in group.reads}
+        for read in group.reads:
+            lead(read.links, story)
+            whose[read.entry.id] = story, family(read.feed)
+            tell[story].add(family(read.feed))
+
+    @cache
+    def families(story: tuple[str, int]) -> set[str]:
+        before = {t.feed_id for t in told if story == ("told", t.story_id)}
+        return tell[story] | {family(feeds[feed]) for feed in before & feeds.keys()}
+
     texts = (cited.Text(*whose[id_], text) for id_, text in entries.linking(session, whose))
-    return cited.witnesses(known, texts)
+    return cited.witnesses(leads, families, texts)
 
 
 def _relate(new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[stories.Told]) -> None:
     """Write into each new story which others are like it, the likest first."""
     place: dict[Any, int] = {teller.entry_id: i for i, one in enumerate(new) for teller in one.told}
 
-    before: dict[Any, stories.Told] = {("told", t.story_id, t.entry_id): t for t in told}
+    alike = {id_ for join in grouping.related for id_ in (join.one, join.two) if isinstance(id_, tuple)}
+    before: dict[Any, stories.Told] = {id_: t for t in told if (id_ := ("told", t.story_id, t.entry_id)) in alike}
     found: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for join in sorted(grouping.related, key=lambda join: -join.alike):
         for mine, other in ((join.one, join.two), (join.two, join.one)):

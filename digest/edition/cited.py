@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from digest import config
@@ -14,13 +14,6 @@ from digest.curate import rank, urls
 _Story = TypeVar("_Story", bound=Hashable)
 MOST_LINKS = 50  # of one text that are looked at: a page of links says less by each
 _LINK = re.compile(r'\bhref="(https?://[^"<>\s]{4,2000})"')
-
-
-class Told(NamedTuple):
-    """One story as far as links go: the addresses of it (normalised), and the families of sites that tell it."""
-
-    links: Collection[str]
-    families: Collection[str]
 
 
 class Text(NamedTuple):
@@ -38,23 +31,21 @@ def links_in(markup: str) -> list[str]:
     return list(dict.fromkeys(filter(None, some)))
 
 
-def witnesses(told: Mapping[_Story, Told], texts: Iterable[Text]) -> dict[_Story, set[str]]:
+def witnesses(
+    leads: Mapping[str, _Story], families: Callable[[_Story], Collection[str]], texts: Iterable[Text]
+) -> dict[_Story, set[str]]:
     """By story, the families of sites that link to it and have no part in it, each once.
 
-    A site's own links say nothing, nor do those to a front page: many link there for other things.
+    `leads` says which story an address (normalised) is of, `families` which sites tell a story: asked of those that
+    are linked to. A site's own links say nothing, nor do those to a front page: many link there for other things.
     """
-    leads: dict[str, _Story] = {}
-    for story, known in told.items():
-        for link in known.links:
-            if not urls.bare(link):
-                leads.setdefault(link, story)
     found: defaultdict[_Story, set[str]] = defaultdict(set)
     for text in texts:
         for link in links_in(text.markup) if text.family else ():
-            if link not in leads:
+            if link not in leads or urls.bare(link):
                 continue
             story = leads[link]
-            if story == text.story or text.family in told[story].families:
+            if story == text.story or text.family in families(story):
                 continue
             if text.family != urls.family(urls.site(link).partition("/")[0]):
                 found[story].add(text.family)

@@ -339,10 +339,11 @@ def _thorough(at: Bearings) -> Iterator[Part]:
     yield Rule("entries", (Bound(col(Entry.seen_at), late, now),), (of_feeds,))
     yield Rule("entries", (Bound(col(Entry.changed_at), late, now),))
     of_newsletters = col(Admission.newsletter_id).in_(sa.select(col(Newsletter.id)))
+    # A story's moments are no later than the decisions that made it or joined it, which have an index: first.
+    ahead = sa.select(col(Admission.story_id)).where(of_newsletters, col(Admission.decided_at) > late)
+    moments = tuple(Bound(column, late, now) for column in (col(Story.published_at), col(Story.admitted_at)))
+    yield Rule("stories", moments, (col(Story.id).in_(ahead),))
     yield Rule("decisions", (Bound(col(Admission.decided_at), late, now),), (of_newsletters,))
-    yield Rule(
-        "stories", tuple(Bound(column, late, now) for column in (col(Story.published_at), col(Story.admitted_at)))
-    )
     offered = at.coming(col(Subscription.newsletter_id), at_least=_READERS_HOUR)
     yield Rule(
         "subscriptions",

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -87,15 +88,20 @@ class Told(NamedTuple):
     title: str
     url: str
     link: str
-    published_at: datetime | None
-    seen_at: datetime
+    shown_at: datetime  # when it was published, or seen where that cannot be believed
     page_link: str = ""  # where its page was found to be
     author: str = ""
     excerpt: str = ""  # of its story, where it represents that
 
 
-def told_lately(session: Session, newsletter_id: int, *, since: datetime, links: Iterable[str]) -> list[Told]:
-    """What told the stories decided about from `since` on, and whatever had one of these links, however long ago."""
+def told_lately(
+    session: Session, newsletter_id: int, *, since: datetime, links: Iterable[str], believed: datetime
+) -> list[Told]:
+    """What told the stories decided about from `since` on, and whatever had one of these links, however long ago.
+
+    Publishers' dates before `believed` are not. Thousands are told: each row is read as it comes, and one moment of it.
+    """
+    published, seen = col(Entry.published_at), col(Entry.seen_at)
     query = (
         sa.select(
             col(Admission.story_id),
@@ -104,8 +110,7 @@ def told_lately(session: Session, newsletter_id: int, *, since: datetime, links:
             col(Entry.title),
             col(Entry.url),
             col(Admission.link),
-            col(Entry.published_at),
-            col(Entry.seen_at),
+            sa.case(((published >= believed) & (published < seen), published), else_=seen),
             sa.func.coalesce(col(FullText.link), ""),
             col(Entry.author),
             sa.func.coalesce(col(Story.excerpt), ""),
@@ -115,12 +120,15 @@ def told_lately(session: Session, newsletter_id: int, *, since: datetime, links:
         .outerjoin(FullText, col(FullText.entry_id) == col(Entry.id))
         .where(col(Admission.newsletter_id) == newsletter_id, col(Admission.story_id).is_not(None))
     )
-    found = {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.decided_at) >= since))}
+    found = list(map(Told._make, session.execute(query.where(col(Admission.decided_at) >= since))))
+    others: dict[int, Told] = {}
     for some in batched(sorted(links)):
-        found |= {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.link).in_(some)))}
         led = sa.select(col(FullText.entry_id)).where(col(FullText.link).in_(some))
-        found |= {row[1]: Told(*row) for row in session.execute(query.where(col(Admission.entry_id).in_(led)))}
-    return sorted(found.values(), key=lambda told: told.entry_id)
+        for such in (col(Admission.link).in_(some), col(Admission.entry_id).in_(led)):
+            others |= {row[1]: Told._make(row) for row in session.execute(query.where(such))}
+    known = {told.entry_id for told in found} if others else ()
+    found += [told for id_, told in others.items() if id_ not in known]
+    return sorted(found, key=itemgetter(1))
 
 
 def by_seq(session: Session, newsletter_id: int, seqs: Iterable[int]) -> dict[int, int]:
