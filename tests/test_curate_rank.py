@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.config import Curate, Newsletter, Rule
-from digest.curate import Paper, flood, leading, pick, rank, rules
+from digest.curate import Paper, flood, leading, pick, rank, rules, series
 from digest.curate.keywords import Keywords
 from digest.curate.leading import never
 from digest.curate.topics import Placer, Text, headings
@@ -115,6 +115,29 @@ def test_a_template_of_several_authors_is_a_series_too(values: Any) -> None:
     stories = [story(n, author=f"Ada {n}", topic=str(n), **values(n)) for n in range(6)]
     chosen, left = choose([*stories, story(9, author="Eve")], limit=7, per_author=2)
     assert len([n for n in chosen if n < 9]) == 2 and any("from a template" in why for why in left)
+
+
+BEGINNINGS = ("Weather in", "Why", "今日天气预报和空气质量", "", "No. 7")
+ENDS = ("today", "is so", "7", "", "of the day")
+TEXTS = (
+    "",
+    TEMPLATE,
+    "{}.",
+    "今天的天气预报说北京和上海都会下雨而且空气质量很好{}请大家带伞{}",
+    f"{'word ' * 30}{{}}{{}}",
+)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 4), min_size=2, max_size=12))
+def test_of_a_series_are_all_that_are_alike(told: list[tuple[int, int, int, int]]) -> None:
+    found, before = series.Told(), []
+    for n, (a, b, c, d) in enumerate(told):
+        towns = TOWNS[b], TOWNS[c]
+        title, text = f"{BEGINNINGS[a]} {' '.join(towns)} {ENDS[d]}", TEXTS[(a + d) % 5].format(*towns)
+        one = story(n, title=title, excerpt=text)
+        assert found.alike(one) == series.alike(one, before)
+        found.add(one)
+        before.append(one)
 
 
 def test_titles_that_begin_as_many_do_are_no_series() -> None:

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from conftest import on_sqlite
 from digest import config as settings_file
 from digest import edition
 from digest.curate.stories import Telling, group
-from digest.models import Entry, Feed, NewsletterFeed
+from digest.models import Edition, Entry, Feed, NewsletterFeed
 from digest.parse import gist
 from digest.store import Database, newsletters, undecided
+from digest.store import witness as witnesses
+from digest.store.journal import Journal
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MUTE = {"title": "quiet", "mute": True}
@@ -91,6 +94,31 @@ def test_what_is_held_of_an_archive_takes_its_number_and_no_more(
     admitted("warm", 4)  # statements, patterns and words are made once
     few, many = admitted("few", 4), admitted("many", 28)
     assert (many - few) / (24 * 100) < 150, (few, many)
+
+
+@on_sqlite
+def test_what_the_witness_is_told_of_an_edition_takes_little_more_than_its_text(
+    database: Database, bring: Callable[[str, int, int], None], tmp_path: Path
+) -> None:
+    database.witness = witnesses.Witness(Journal(tmp_path / "witness"), clock=lambda: NOW)
+
+    def noted(number: int, feeds: int) -> int:
+        bring(f"of number {number}", feeds, 25)
+        edition.take_in(database, "daily", SETTINGS, CURATE, now=NOW)
+
+        def compose() -> None:
+            with database.write() as session:
+                paper = newsletters.lock(session, "daily")
+                values = {"newsletter_id": paper.id, "number": number, "composed_at": NOW, "upto_seq": paper.seq}
+                session.add(one := Edition(**values, title="Daily", sender="Daily <news@example.org>"))
+                session.flush()
+                witnesses.note_edition(session, one.id or 0)
+
+        return peak(compose)
+
+    noted(1, 1)
+    few, many = noted(2, 20), noted(3, 40)  # rows are read by 500
+    assert (many - few) / (20 * 25) < 300, (few, many)
 
 
 def test_titles_that_are_compared_take_little_beside_themselves() -> None:

@@ -156,6 +156,7 @@ def pick(
     per_author = curate.per_author if len({s.author.casefold() for s in mine}) > 1 else limit
     per_topic = _share(curate.per_topic, limit, {s.topic for s in mine})
     taken: list[Story] = []
+    told = series_of.Told()
     left: list[LeftOut] = []
     feeds: Counter[int] = Counter()
     series: Counter[str] = Counter()
@@ -174,7 +175,7 @@ def pick(
             why = f"capped: at most {per_author} of one author ({story.writer or story.source})"
         elif any(series[key] >= per_author for key in templates):
             why = f"capped: at most {per_author} of texts that begin alike, as from a template"
-        elif series_of.alike(story, taken) >= per_author:
+        elif told.alike(story) >= per_author:
             why = f"capped: at most {per_author} of texts that are alike, as from a template"
         elif sections[story.topic] >= per_topic:
             why = f"capped: at most {per_topic} of one topic ({story.topic})"
@@ -191,6 +192,7 @@ def pick(
         if author:
             first.setdefault(author, len(taken))
         taken.append(story)
+        told.add(story)
         feeds[story.feed_id] += 1
         series.update(key for key in (author, *templates) if key)
         sections[story.topic] += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import takewhile
 
@@ -27,6 +28,37 @@ def alike(story: Story, others: Iterable[Story]) -> int:
         or (bool(pairs) and _mostly(pairs, _pairs(other.excerpt)))
         for other in others
     )
+
+
+class Told:
+    """Stories, found again by what another of their series has in common with them: the rest is not compared."""
+
+    def __init__(self) -> None:
+        self._found: defaultdict[object, dict[int, Story]] = defaultdict(dict)  # each by its place
+        self._number = 0
+
+    def add(self, story: Story) -> None:
+        for mark in _marks(story):
+            self._found[mark][self._number] = story
+        self._number += 1
+
+    def alike(self, story: Story) -> int:
+        """With how many of them, as `alike`."""
+        near: dict[int, Story] = {}
+        for mark in _marks(story):
+            near.update(self._found.get(mark, {}))
+        return alike(story, near.values()) if near else 0
+
+
+def _marks(story: Story) -> Iterator[object]:
+    """What two stories that are `alike` have one of in common."""
+    form = _form(story.title)
+    if form:
+        yield "first", form[0]
+        yield "last", form[-1]
+    yield from _sketch(story.excerpt)
+    if _pairs(story.excerpt):
+        yield "pairs"
 
 
 def _mostly(one: frozenset[str], two: frozenset[str]) -> bool:

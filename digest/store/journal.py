@@ -33,6 +33,13 @@ _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
 
 @dataclass(frozen=True)
+class Written:
+    """A value of a record that is JSON already: of ten thousand rows the text takes a tenth of what they do."""
+
+    json: str
+
+
+@dataclass(frozen=True)
 class Top:
     """What the last record says: how far the witness has seen, and of which installation."""
 
@@ -104,7 +111,7 @@ class Journal:
         texts = []
         for record in lines:
             highest = max(highest, int(record["t"]))
-            texts.append(json.dumps(record | {"top": highest}, separators=(",", ":")) + "\n")
+            texts.append(_line(record | {"top": highest}))
         new = not path.exists()
         file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -211,6 +218,15 @@ def _write(file: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(file, rest) :]
+
+
+def _line(record: Record) -> str:
+    values = ((json.dumps(key), v.json if isinstance(v, Written) else compact(v)) for key, v in record.items())
+    return "{" + ",".join(f"{key}:{value}" for key, value in values) + "}\n"
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _parsed(line: bytes) -> Record | None:

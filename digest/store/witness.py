@@ -33,7 +33,7 @@ from digest.models import (
     Subscriber,
     address_key,
 )
-from digest.store.journal import Journal, Record, ranges
+from digest.store.journal import Journal, Record, Written, compact, ranges
 from digest.store.witness_tables import Installation, WitnessedEntry
 
 if TYPE_CHECKING:
@@ -330,8 +330,8 @@ def _edition_record(session: Session, edition_id: int, turns: Iterable[Sequence[
     }
 
 
-def _tape(session: Session, edition: Edition) -> list[list[Any]]:
-    """What was decided about entries since the edition before: the seq of their story (0: held), and their marks."""
+def _tape(session: Session, edition: Edition) -> Written:
+    """What was decided about entries since the edition before, a row each: seq of their story (0: held), and marks."""
     newsletter_id = edition.newsletter_id
     before = select(sa.func.max(Edition.upto_seq))
     before = before.where(Edition.newsletter_id == newsletter_id, Edition.number < edition.number)
@@ -343,7 +343,7 @@ def _tape(session: Session, edition: Edition) -> list[list[Any]]:
     told = sa.select(sa.func.min(col(Admission.entry_id))).join(Story, col(Story.id) == Admission.story_id).where(*new)
     first = session.execute(told).scalar()
     if first is None:
-        return []
+        return Written("[]")
     query = (
         sa.select(col(Story.seq), col(Feed.url), col(Entry.key), col(Admission.link), col(Feed.id))
         .select_from(Admission)
@@ -355,10 +355,11 @@ def _tape(session: Session, edition: Edition) -> list[list[Any]]:
         .order_by(col(Admission.entry_id))
     )
     tell = _feeds_whose_links_tell(session, newsletter_id, first)
-    return [
-        [seq or 0, *marks(url, key, link if seq and feed_id in tell else "")]
+    rows = (
+        compact([seq or 0, *marks(url, key, link if seq and feed_id in tell else "")])
         for seq, url, key, link, feed_id in session.execute(query).yield_per(500)
-    ]
+    )
+    return Written(f"[{','.join(rows)}]")
 
 
 def _feeds_whose_links_tell(session: Session, newsletter_id: int, first: int) -> set[int]:
