@@ -28,10 +28,11 @@ _OURS = (
 
 
 class Mark(NamedTuple):
-    """A letter's attempt, from 1, and its Date."""
+    """A letter's attempt, from 1, its Date, and until when it is ours, by `shared_now`."""
 
     attempt: int
     dated_at: datetime
+    until: datetime
 
 
 class Outcome(NamedTuple):
@@ -87,7 +88,7 @@ def mark_dated(
             session, words.GOING + markable + "RETURNING id, attempts, dated_at", words.IDS, *times, ids
         ).cursor.fetchall()
     as_moment = words.as_moment(session)
-    return {letter_id: Mark(attempt, as_moment(dated_at)) for letter_id, attempt, dated_at in marked}
+    return {letter_id: Mark(attempt, as_moment(dated_at), now + lease) for letter_id, attempt, dated_at in marked}
 
 
 def unclaim(
@@ -176,10 +177,19 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
     return settled
 
 
-def landed(session: Session, *, marked: Mapping[int, int], outcomes: Sequence[Outcome], claim: Claim | None) -> bool:
-    """Was a transaction stored that marked, settled or claimed these letters? Asked where its end was not heard of.
+def landed(
+    session: Session,
+    *,
+    marked: Mapping[int, int],
+    outcomes: Sequence[Outcome],
+    given_back: Mapping[int, tuple[int, datetime | None]],
+    claim: Claim | None,
+) -> bool:
+    """Was a transaction stored that did this to letters? Asked where its end was not heard of.
 
     A lease keeps all others away from what it marked and claimed, and what it settled has no way back but by hand.
+    What it gave back (by letter: the attempt, and until when it was ours) another may have marked since, under the same
+    number: it is ours only while the row says that moment.
     """
     if marked:
         letter_id, number = next(iter(marked.items()))
@@ -189,6 +199,10 @@ def landed(session: Session, *, marked: Mapping[int, int], outcomes: Sequence[Ou
         last = outcomes[-1]
         query = sa.select(_BOX.c.state).where(_BOX.c.id == last.letter_id, _BOX.c.attempts == last.attempt)
         return session.execute(query).scalar() not in (None, OutboxState.SENDING)
+    if given_back:
+        columns = sa.select(_BOX.c.id, _BOX.c.attempts, _BOX.c.due_at).where(_BOX.c.state == OutboxState.SENDING)
+        rows = session.execute(columns.where(_BOX.c.id.in_(given_back))).all()
+        return not any((row.attempts, row.due_at) == given_back[row.id] for row in rows)
     if claim is not None and claim.letters:  # of one that was not written down, nothing can be lost
         query = sa.select(_BOX.c.state).where(_BOX.c.id == claim.letters[0].id)
         return session.execute(query).scalar() == OutboxState.CLAIMED
