@@ -18,8 +18,8 @@ letters as large as ours. What each stage does, in one process and without threa
 The database is used as ours: WAL, every commit on the disk. What ours does besides has no part here, so it is above the
 floor by all of this: which feeds are due and what they said before (validators, headers, hosts left in peace), bounds
 of time and memory for strangers' text, cleaned HTML; admission, topics, merged and ranked stories; who gets which, and
-what they have read; checks of each mail; links, headers and signatures of each reader; who may have a letter and has not
-left meanwhile, what a reply means, how fast a relay may be used; the journal outside the database.
+what they have read; checks of each mail; links, headers and signatures of each reader; who may have a letter and has
+not left meanwhile, what a reply means, how fast a relay may be used; the journal outside the database.
 """
 
 from __future__ import annotations
