@@ -815,7 +815,7 @@ def test_who_takes_over_a_letter_dates_it_as_whoever_had_it_first(database, mail
     claim(database, clock)
     with database.write() as session:
         (mark_,) = outbox.mark_dated(session, [slept], now=clock(), lease=timedelta(minutes=10)).values()
-    assert slept.dated_at is None and mark_ == (2, first), "the row is asked, not what was claimed long ago"
+    assert slept.dated_at is None and mark_[:2] == (2, first), "the row is asked, not what was claimed long ago"
 
 
 def test_a_letter_in_a_maildir_is_one_file_also_where_its_writer_is_broken_off(database, config, clock, monkeypatch):
