@@ -8,7 +8,13 @@ its stages are told by seconds, seconds of the processor (with those of the proc
 until each ends. A CHECKOUT is a git worktree of another commit: both run in turns, each round on the same machine with
 the same other work, and the ratios are medians over the rounds. Peak memory is that of the process, without those that
 parse. `letter_cpu_us` is what a letter takes of the processor, and what the bare dialogue of `send.py` takes of it over
-the same line, with no rows and a letter of 39 KB.
+the same line, with no rows and a letter as large as ours.
+
+`the_parts_alone_cpu` is the floor: what the same feeds, variants and letters cost who uses the parts of digest by
+themselves (`parts_alone.py` says how: httpx, feedparser, Jinja, premailer, sqlite3, and that dialogue), beside ours, in
+seconds of the processor; what ours does that no part does, as admission, is in the sum of ours alone.
+`cpu_to_the_parts` is how many times as much ours takes in all. It is told and has no goal: nobody sends such letters,
+the same for each reader, with no link of theirs, no judgement of replies, and no word of who must not get one any more.
 """
 
 from __future__ import annotations
@@ -31,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent.parent.absolute()
+STORIES = 40  # in each mail
 STAGES = ("collect", "admit", "full_texts", "compose", "deliver")
 GOALS = {"seconds_to_the_other": 0.5, "peak_mb": 110}  # at most
 
@@ -50,7 +57,7 @@ def main() -> None:
     if options.child:
         top, what, folder, *numbers = options.child
         sys.path.insert(0, top)
-        print(json.dumps({"fill": fill, "run": run}[what](Path(folder), *map(int, numbers))))
+        print(json.dumps({"fill": fill, "run": run, "size": letter_size}[what](Path(folder), *map(int, numbers))))
         return
     if options.quick:
         options.feeds, options.letters, options.rounds = 60, 3_000, 1
@@ -68,13 +75,11 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
     checkouts = {"ours": HERE} | ({"theirs": options.against.absolute()} if options.against else {})
     seen: dict[str, list[dict[str, Any]]] = {who: [] for who in checkouts}
-    dialogue = []
+    dialogue, floor = [], []
     with tempfile.TemporaryDirectory(prefix="digest-whole-") as temporary, served(options.feeds) as site:
         folder = Path(temporary)
-        (folder / "letter.eml").write_bytes(sample())
         with sink(folder) as (fast, _), proxy(fast) as port:
             for turn in range(options.rounds):
-                dialogue.append(bare(folder, options.connections, port, options.letters)[1])
                 for who in sorted(checkouts, reverse=bool(turn % 2)):
                     here = folder / f"{who}{turn}"
                     here.mkdir()
@@ -90,6 +95,11 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
                             f"  round {turn + 1}: {who:<7}{found['seconds']:7.1f} s, {found['cpu']:.1f} s CPU: {told}"
                         )
                         sys.stdout.flush()
+                size = child(HERE, "size", folder / f"ours{turn}", port, options.connections)["bytes"]
+                (folder / "letter.eml").write_bytes((sample() * (size // 39_000 + 2))[: size - 2] + b"\r\n")
+                dialogue.append(bare(folder, options.connections, port, options.letters)[1])
+                alone = parts(folder / f"ours{turn}", site, options)
+                floor.append(alone | {"deliver": alone["deliver"] + dialogue[-1] * options.letters})
     middle = {who: sorted(runs, key=lambda one: one["seconds"])[len(runs) // 2] for who, runs in seen.items()}
     figures: dict[str, Any] = {
         "feeds": options.feeds,
@@ -107,6 +117,18 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
             "delivered": round(middle["ours"]["stages"]["deliver"][1] / options.letters * 1e6),
             "bare_dialogue": round(statistics.median(dialogue) * 1e6),
         },
+        "letter_bytes": size,
+        "the_parts_alone_cpu": {
+            name: {
+                "parts": round(statistics.median(alone[name] for alone in floor), 2),
+                "ours": round(statistics.median(one["stages"][name][1] for one in seen["ours"]), 2),
+            }
+            for name in floor[0]
+        },
+        "cpu_to_the_parts": round(
+            statistics.median(one["cpu"] / sum(alone.values()) for one, alone in zip(seen["ours"], floor, strict=True)),
+            2,
+        ),
     }
     if options.against:
         pairs = list(zip(seen["ours"], seen["theirs"], strict=True))
@@ -119,10 +141,26 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
 def child(top: Path, what: str, folder: Path, *numbers: int) -> dict[str, Any]:
     """One step in a process of its own, with the package of that checkout."""
-    words = [sys.executable, __file__, "--child", top, what, folder, *numbers]
-    ran = subprocess.run([str(word) for word in words], capture_output=True, text=True, cwd=top)
+    return told(top, __file__, "--child", top, what, folder, *numbers)
+
+
+def parts(folder: Path, site: int, options: argparse.Namespace) -> dict[str, float]:
+    """Seconds of the processor of the parts alone by stage, without the dialogue."""
+    collect = settings(folder, 1, 1).collect.connections
+    steps: dict[str, tuple[int, ...]] = {
+        "collect": (site, options.feeds, collect),
+        "compose": (STORIES, options.variants, options.letters),
+        "deliver": (options.letters,),
+    }
+    script = HERE / "benchmarks" / "parts_alone.py"
+    return {name: told(HERE, script, name, *numbers, folder)["cpu"] for name, numbers in steps.items()}
+
+
+def told(top: Path, *words: object) -> dict[str, Any]:
+    """What a script prints last, in a process of its own."""
+    ran = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, cwd=top)
     if ran.returncode:
-        raise SystemExit(f"{top}: {what} failed\n{ran.stderr[-3000:]}")
+        raise SystemExit(f"{top}: {' '.join(map(str, words))} failed\n{ran.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found
 
@@ -133,7 +171,7 @@ def child(top: Path, what: str, folder: Path, *numbers: int) -> dict[str, Any]:
 def settings(folder: Path, port: int, connections: int) -> Any:
     from digest.config import from_values
 
-    daily = {"title": "Daily", "from": "The Daily <news@news.example>", "max_stories": 40}
+    daily = {"title": "Daily", "from": "The Daily <news@news.example>", "max_stories": STORIES}
     values = {
         "database": "digest.db",
         "base_url": "https://digest.example",
@@ -232,8 +270,31 @@ def run(folder: Path, port: int, connections: int) -> dict[str, Any]:
     }
 
 
+def letter_size(folder: Path, port: int, connections: int) -> dict[str, Any]:
+    """Bytes of a letter of the middle variant."""
+    from sqlmodel import select
+
+    from digest.letter import Recipient, Sender, Template
+    from digest.models import Variant
+    from digest.render import Marker, Marks, Rendered
+    from digest.store import open_database
+
+    database = open_database(settings(folder, port, connections).database_url)
+    sender = Sender("The Daily <news@news.example>", datetime.now(UTC), newsletter="daily", number=1)
+    links = dict.fromkeys(Marker, f"https://digest.example/page/{'t' * 60}")
+    with database.read() as session:
+        sizes = []
+        for variant in session.exec(select(Variant)):
+            mail = Rendered(variant.subject, variant.html, variant.text, marks=Marks(variant.marks))
+            recipient = Recipient("reader@example.org", "Reader", links)
+            letter = Template(mail, sender).fill(recipient, mail_from="b-x@news.example", message_id="<x@news.example>")
+            sizes.append(len(letter.content))
+    database.close()
+    return {"bytes": sorted(sizes)[len(sizes) // 2]}
+
+
 def timed(step: Any, spent: list[float]) -> Any:
-    def told(*args: Any, **options: Any) -> Any:
+    def measured(*args: Any, **options: Any) -> Any:
         start, cpu = time.perf_counter(), cpu_seconds()
         try:
             return step(*args, **options)
@@ -242,7 +303,7 @@ def timed(step: Any, spent: list[float]) -> Any:
             spent[1] += cpu_seconds() - cpu
             spent[2] = peak_mb()
 
-    return told
+    return measured
 
 
 def peak_mb() -> float:

@@ -366,6 +366,21 @@ def exchanged(database, clock, before=lambda *_: None, meanwhile=lambda route: N
     return asyncio.run(ask())
 
 
+def test_a_letter_that_another_sender_had_is_not_counted_by_the_rate_of_a_relay():
+    async def lost(letters: int) -> int:
+        settings = Relay(url="smtp://relay.example:25", per_second=5)
+        server = Server("smtp", "relay.example", 25, "", "", "", "", 1.0, 1.0, None)
+        route = Route(settings, server, Dispatcher(), careful=False)
+        assert route.bucket.allows(100.0) == 5
+        for _ in range(5):
+            route.expect(100.0)
+        for _ in range(letters):
+            route.forgo()
+        return route.bucket.allows(100.0)
+
+    assert asyncio.run(lost(0)) == 0 and asyncio.run(lost(3)) == 3
+
+
 def test_letters_that_an_hour_counts_while_rows_are_asked_make_no_room_for_others(shared, clock):
     def taken(route, domains, judge):
         route._uncounted = 5

@@ -13,6 +13,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from conftest import MONDAY, Done, on_sqlite
 from mailing import notice, owe, send, sound, states, tallied
 from mailserver import MailServer
@@ -27,7 +28,7 @@ from digest.deliver import Share
 from digest.deliver.lanes import Lane
 from digest.deliver.ledger import Ledger
 from digest.errors import ConfigError, Exit, NotFound, UserError
-from digest.models import Subscription
+from digest.models import Notice, Subscription
 from digest.sign import Purpose
 from digest.store import Database, archive, healing, keys, letters, newsletters, outbox
 from digest.store import relays as stored_relays
@@ -285,7 +286,7 @@ def test_a_mail_about_a_newsletter_goes_by_its_relays(database, configure, inbox
     with database.write() as session:
         added = enrol(session, "ada@example.org", newsletter="mine")
         assert added.outcome == "added"
-        (ours,) = session.exec(outbox.sa.select(Subscription.id)).one()
+        (ours,) = session.exec(sa.select(Subscription.id)).one()
     notice(database, "ada@example.org", subscription_id=ours)
     notice(database, "bob@example.org")
     report = send(database, config, clock)
@@ -440,7 +441,7 @@ def subscription(database: Database, newsletter: str) -> int:
     with database.write() as session:
         enrol(session, "ada@example.org", newsletter=newsletter)
         row = newsletters.find(session, newsletter)
-        return session.exec(outbox.sa.select(Subscription.id).where(Subscription.newsletter_id == row.id)).one()[0]
+        return session.exec(sa.select(Subscription.id).where(Subscription.newsletter_id == row.id)).one()[0]
 
 
 def test_a_letter_is_signed_by_the_key_of_its_newsletter_and_leads_to_its_host(box, three, clock, inbox):
@@ -540,7 +541,7 @@ def test_a_mail_that_a_page_causes_names_the_host_of_the_settings(box, three, cl
         assert client.post(f"/subscribe/{name}", data=form, headers={"Host": host}, follow_redirects=False).is_redirect
     line.answer_signups(box, three, now=clock())
     with box.read() as session:
-        texts = [mail.text for mail in session.exec(outbox.sa.select(outbox.Notice.text)).all()]
+        texts = [mail.text for mail in session.exec(sa.select(Notice.text)).all()]
     assert "https://own.example/confirm/" in texts[0] and "https://far.example/letters/confirm/" in texts[1]
     assert "evil" not in "".join(texts)
 

@@ -80,6 +80,7 @@ class Committed:
     marked: dict[int, int] = field(default_factory=dict)
     dated: dict[int, datetime] = field(default_factory=dict)  # the Date: of each of these
     marks_lease: Lease | None = None
+    marked_until: datetime | None = None  # the same, as the rows say it
     claim: outbox.Claim | None = None
     claim_lease: Lease | None = None
     canary: Look | None = None
@@ -124,6 +125,7 @@ class Ledger:
         self.room = Room(database)
         self._unknown: Committed | None = None
         self._out: dict[int, outbox.Claimed] = {}  # letters that we marked, and that are not settled
+        self._until: dict[int, datetime] = {}  # until when these are ours, as their rows say
         # Letters claimed of which nothing is written down, and by what moment they were due. So it is on SQLite, whose
         # one writer decides at the mark who has a letter: each row is changed twice then, and not three times.
         self._found: dict[int, datetime] = {}
@@ -154,7 +156,13 @@ class Ledger:
             done = self._unknown
             try:
                 with self.database.read() as session:
-                    stored = outbox.landed(session, marked=done.marked, outcomes=batch.outcomes, claim=done.claim)
+                    stored = outbox.landed(
+                        session,
+                        marked=done.marked,
+                        outcomes=batch.outcomes,
+                        given_back={letter: (number, self._until.get(letter)) for letter, number in batch.given_back},
+                        claim=done.claim,
+                    )
             except StorageError as error:
                 raise CommitUnknown(str(error), hint=error.hint) from error
             self._unknown = None
@@ -170,12 +178,15 @@ class Ledger:
         if self._most is not None and done.claim is not None:
             self._most -= len(done.claim.letters) + done.claim.settled
         self._out.update({letter.id: letter for letter in batch.marks if letter.id in done.marked})
+        if done.marked_until is not None:
+            self._until.update(dict.fromkeys(done.marked, done.marked_until))
         for letter_id in (*done.marked, *self._let_go(batch)):
             self._found.pop(letter_id, None)
         if done.claim is not None and done.claim_lease is not None:
             self._found |= dict.fromkeys(done.claim.unwritten, done.claim_lease.moment)
         for letter_id in (*(outcome.letter_id for outcome in batch.outcomes), *(one for one, _ in batch.given_back)):
             self._out.pop(letter_id, None)
+            self._until.pop(letter_id, None)
         if done.loaded is not None and done.claim is not None:
             done.fillers = self.contents.fillers(done.loaded, done.claim.letters)
         return done
@@ -238,6 +249,7 @@ class Ledger:
             marks = outbox.mark_dated(session, batch.marks, now=now, lease=self._lease, found_at=found_at)
             done.marked = {letter_id: mark.attempt for letter_id, mark in marks.items()}
             done.dated = {letter_id: mark.dated_at for letter_id, mark in marks.items()}
+            done.marked_until = next((mark.until for mark in marks.values()), None)
         if batch.look:
             done.sources = [source for source in outbox.due_sources(session, now=now) if self._ours(source)]
         if batch.wish is not None:

@@ -114,6 +114,10 @@ class Bucket:
     def take(self, letters: int = 1) -> None:
         self.tokens -= letters
 
+    def give_back(self) -> None:
+        """A letter that was to begin did not."""
+        self.tokens += 1
+
 
 class Turns:
     """The same as `Bucket` for one of many that share a rate: it begins a letter at a moment that was leased for it.
@@ -151,6 +155,9 @@ class Turns:
             taken = min(letters, int(first[1]))
             letters -= taken
             self._pass(first, taken)
+
+    def give_back(self) -> None:
+        """Its moment is over, and nobody else's: where turns are shared it is written down who has a letter."""
 
     def _drop(self, now: float) -> None:
         while self._leased and self._leased[0][0] < now - STALE:

@@ -231,8 +231,9 @@ class Route:
         self.ready.append(attempt)
 
     def forgo(self) -> None:
-        """The letter that was marked for us goes nowhere."""
+        """The letter that was to be marked for us goes nowhere: another sender may have it, who counts it, too."""
         self.marking -= 1
+        self.bucket.give_back()
 
     def committed(self, counted: int) -> None:
         """A commit is done, and has `counted` letters of ours: look ahead by as much as commits last.

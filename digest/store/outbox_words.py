@@ -1,6 +1,18 @@
-"""What each letter costs of SQL, in words that both databases know; `outbox` says them."""
+"""What each letter costs of SQL, in words that both databases know, and how it is said to each of them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from digest.models import UtcTime
+from digest.store import suppressions
 
 # The statements that every letter costs, in words that both databases know: SQLAlchemy's own handling of each row
 # would take longer than all the rest of recording. `?` becomes the driver's mark.
@@ -75,3 +87,51 @@ NEW_ROWS = """(
     FROM (VALUES {})
 )"""
 AT_ONCE = 128  # rows of a statement that changes them: with seven values each, what older builds of SQLite take
+
+
+def padded(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, list[Any]]]:
+    """Rows in parts, each as how many and their values one after the other; of few sizes, filled up with NULL.
+
+    So there are few texts of a statement, and the driver keeps them prepared.
+    """
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        size = min(1 << (len(part) - 1).bit_length(), AT_ONCE)
+        values = list(chain.from_iterable(part))
+        yield size, values + [None] * (len(part[0]) * (size - len(part)))
+
+
+def run(session: Session, statement: str, listed: dict[str, str], *values: object) -> sa.CursorResult[Any]:
+    """Run a statement as the driver takes it; `listed` is how it takes the list of it."""
+    dialect = session.get_bind().dialect
+    statement = statement.format(listed[dialect.name], find=suppressions.FIND[dialect.name])
+    if dialect.name == "sqlite":
+        # What fails halfway is rolled back with its transaction: SQLite need keep no copy of each page that it changes.
+        statement = statement.replace("UPDATE", "UPDATE OR FAIL", 1)
+    if dialect.paramstyle != "qmark":
+        statement = statement.replace("?", "%s")
+    return session.connection().exec_driver_sql(statement, values)
+
+
+def as_moment(session: Session) -> Any:
+    """How the driver gives a time back; most letters have theirs in common."""
+    return _reads(session.get_bind().dialect)
+
+
+@lru_cache(maxsize=2)
+def _reads(dialect: sa.Dialect) -> Any:
+    read = UtcTime().dialect_impl(dialect).result_processor(dialect, None)
+    assert read is not None
+    return lru_cache(maxsize=64)(read)
+
+
+def moments(session: Session) -> Callable[[datetime], Any]:
+    """How the driver takes a time."""
+    return _stores(session.get_bind().dialect)
+
+
+@lru_cache(maxsize=2)
+def _stores(dialect: sa.Dialect) -> Callable[[datetime], Any]:
+    as_stored = UtcTime().dialect_impl(dialect).bind_processor(dialect)
+    assert as_stored is not None
+    return as_stored

@@ -94,7 +94,7 @@ BUGS = (
     ),
     Bug(  # fault 5
         "lifetime is not asked at the claim",
-        "store/outbox.py",
+        "store/outbox_claims.py",
         "    if letter.tried_at is not None and letter.tried_at <= before:\n",
         "    if letter.tried_at is not None and letter.tried_at <= before and letter.attempts > 99:\n",
         ("clocks",),
@@ -227,7 +227,7 @@ BUGS = (
     ),
     Bug(
         "a letter in doubt is not flagged at its claim",
-        "store/outbox.py",
+        "store/outbox_claims.py",
         "    in_doubt = sa.or_(_BOX.c.in_doubt, _BOX.c.state == OutboxState.SENDING)\n",
         "    in_doubt = _BOX.c.in_doubt\n",
         ("kills",),
