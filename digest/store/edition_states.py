@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from digest.dataclass import dataclass
 from digest.models import LAYING_OUT, Edition, EditionState, Newsletter, OutboxRow, OutboxState, UtcTime, Variant
 from digest.store import rolls
 from digest.store.database import Database, shared_now

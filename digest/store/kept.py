@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
 
+from digest.dataclass import dataclass
 from digest.store import clock
 from digest.store.keep_tables import Pruning
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from digest.dataclass import dataclass
 from digest.errors import StorageError
 from digest.models import Edition, Newsletter
 from digest.store.database import Database, insert_into

@@ -11,7 +11,7 @@ import logging
 import socket
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import identity
+from digest.dataclass import dataclass
 from digest.errors import ConfigError, PutBack, StorageError, Unwitnessed
 from digest.models import (
     Admission,
