@@ -34,8 +34,9 @@ RUN = {
 ROOMS = {"alerts", "collect", "curate", "deliver", "demo", "doctor", "edition", "hear", "letter", "parse", "render"}
 # Tables of what an installation may have nothing of.
 RARE = {
-    *("alert_tables", "api_tables", "archive_tables", "feed_tables", "import_tables", "learned_tables", "mail_tables"),
-    *("picture_tables", "signup_tables", "summary_tables", "worker_tables"),
+    *("alert_tables", "api_tables", "archive_tables", "feed_tables", "import_tables", "keep_tables", "lasting_tables"),
+    *("learned_tables", "mail_tables", "picture_tables", "signup_tables", "summary_tables", "witness_tables"),
+    "worker_tables",
 }
 SHOW = """
 import sys
