@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
@@ -26,6 +26,7 @@ from digest.collect.manner import Manner
 from digest.collect.report import Change, CollectReport, Failure, Progress
 from digest.collect.rhythm import Health, Vitals
 from digest.config import Collect, Config
+from digest.dataclass import dataclass
 from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState
