@@ -111,6 +111,12 @@ class Deep(Point):
     z: int = 3
 
 
+@dataclass(frozen=True)
+class Noted:
+    a: int
+    note: str = field(default="", compare=False)
+
+
 @dataclass
 class Loose:
     a: int
@@ -153,6 +159,7 @@ def test_values_are_made_as_they_are_called():
     assert Point(1) == Point(x=1, y=2, more=[]) != Point(1, 3)
     assert repr(Point(1, aside="x")) == "Point(x=1, y=2, more=[])"
     assert Point(1, aside="x") == Point(1)
+    assert len({Noted(1), Noted(1, "noted"), Noted(2)}) == 2
     assert Point(1).more is not Point(1).more
     assert Deep(1, z=4) != Deep(1)
     assert Deep(1) != Point(1)
