@@ -10,6 +10,10 @@ most 8 x `python -c pass`; status at most 1.25 x and run at most 1.5 x `python -
 "the parts alone" is what the parts that were chosen cost whoever uses them so, with no line of ours: SQLModel and Typer
 imported, as many tables as status knows and mapped, settings in one model, a SQLite file opened and asked one thing;
 garbage looked for as seldom as we do. What status takes beyond it is ours.
+
+Beyond `import sqlmodel` status takes, of its instructions (counted by valgrind, which other work does not disturb),
+some 16 of 100 for the twenty tables of `models` and 4 where they are first asked, 9 for the settings, whose validator
+Pydantic makes anew in each process, 5 for Typer and what reads settings; the rest are statements, compiled anew.
 """
 
 from __future__ import annotations

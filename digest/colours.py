@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from digest.dataclass import dataclass
 
 ACCENT = "#a03a12"  # where a newsletter has chosen none, on light ground
 DARK_SHEET = "#1c1f23"  # behind the words of our mails and pages in dark mode

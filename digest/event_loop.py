@@ -8,8 +8,9 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from digest.dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -14,11 +14,13 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from digest.dataclass import dataclass
 
 FACETS = ("guid", "link", "title", "date", "text")
 CHOSEN = ("guid", "link", "title", "date")  # of which an operator's choice is made

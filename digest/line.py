@@ -8,17 +8,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-# Rooms of work are imported as rooms, and their values from where these are light: a run with nothing to do imports no
-# more of them (`digest.lazily`). What has a whole file to itself is imported where it is used.
 from digest import alerts, edition, event_loop, hear, meanings, spans
 from digest import collect as feeds
 from digest import deliver as mail
 from digest.collect.report import CollectReport, FullTextReport, PictureReport
 from digest.config import Config, imap_server
+
+# Rooms of work are imported as rooms, and their values from where these are light: a run with nothing to do imports no
+# more of them (`digest.lazily`). What has a whole file to itself is imported where it is used.
+from digest.dataclass import dataclass
 from digest.deliver.report import EventsTold, Report
 from digest.deliver.shares import ALL, Share
 from digest.edition.report import Admitted, Composed

@@ -9,10 +9,12 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
+
+from digest.dataclass import dataclass
 
 MOST = 100  # stories in a letter that can be chosen
 WORDS, WORD = 50, 60  # words or phrases of a reader, and characters of one

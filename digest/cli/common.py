@@ -8,13 +8,13 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digest.cli import garbage, terminal
+from digest.dataclass import dataclass
 
 if TYPE_CHECKING:
     from digest.cli.record import Record

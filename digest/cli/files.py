@@ -7,12 +7,13 @@ import shlex
 import shutil
 import ssl
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.config import Config, Newsletter, Smtp
 from digest.config.look import SUBJECTS
+from digest.dataclass import dataclass
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 import typer.main
+
+from digest.dataclass import dataclass
 
 
 @dataclass(frozen=True)

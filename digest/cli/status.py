@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from digest.cli.common import Options, in_words, left_words, now, print_json, pr
 from digest.cli.mail import tell_heard
 from digest.cli.names import lost, tell_lost
 from digest.cli.options import All, Json, Newsletters
+from digest.dataclass import dataclass
 from digest.errors import Exit, PutBack, WrongClock
 
 if TYPE_CHECKING:

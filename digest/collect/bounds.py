@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from digest.collect.report import FullTextReport, PictureReport
 from digest.config import Config
+from digest.dataclass import dataclass
 
 
 @dataclass(frozen=True)

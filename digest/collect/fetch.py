@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from digest.collect.packing import ACCEPTED, decompress
 from digest.collect.rate_limits import retry_after
 from digest.collect.wire import Proxies, Transport, Way, refused
 from digest.config import Config
+from digest.dataclass import dataclass
 from digest.errors import FetchError, Unreachable
 from digest.origin import downgrades, same, shown
 from digest.parse.text import http_url

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -20,6 +20,7 @@ from digest.collect.addresses import host_of
 from digest.collect.guard import is_this_machine
 from digest.collect.leases import LOOK, LOOKS, Elsewhere, Leases, Shared
 from digest.config import Collect
+from digest.dataclass import dataclass
 from digest.errors import FetchError
 from digest.store import hosts
 from digest.store.host_leases import LEASE

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from digest.dataclass import dataclass
 from digest.identity import page, same_guid
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from sqlmodel import Session
 
+from digest.dataclass import dataclass
 from digest.errors import DigestError
 from digest.store import Database, host_leases, hosts
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from digest.collect.wire import Way
+from digest.dataclass import dataclass
 from digest.origin import open_part, same
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+from digest.dataclass import dataclass
 
 MAX_HOLD = timedelta(days=1)  # whatever a server says
 MAX_PACE = timedelta(hours=1)

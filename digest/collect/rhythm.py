@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -11,6 +10,7 @@ from random import Random
 from statistics import median
 
 from digest.config import Collect
+from digest.dataclass import dataclass
 from digest.errors import FetchError
 from digest.models import FeedState
 

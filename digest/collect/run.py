@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
@@ -27,6 +27,7 @@ from digest.collect.manner import Manner
 from digest.collect.report import Change, CollectReport, Failure, Progress
 from digest.collect.rhythm import Health, Vitals
 from digest.config import Collect, Config
+from digest.dataclass import dataclass
 from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState

@@ -12,7 +12,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, cast
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -21,6 +20,7 @@ import httpcore
 from digest.collect.client import httpx
 from digest.collect.guard import is_this_machine
 from digest.config.value_types import server_url
+from digest.dataclass import dataclass
 
 _MUCH = 256 * 1024  # bytes of a body that wait to be read
 _MAX_HEAD = 100 * 1024  # bytes of a head, as h11 bounds it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -23,6 +23,7 @@ from digest.config.settings import Collect, Curate, Doctor, Log, Newsletter, Web
 from digest.config.smtp import Smtp
 from digest.config.summarizer import Summarizer
 from digest.config.value_types import BaseUrl, FilePath, Line, Mailbox, Secret, SecretKey, ServerUrl, Slug, server_url
+from digest.dataclass import dataclass
 from digest.errors import ConfigError, NotFound, UserError
 
 # And what else they are called in a newsletter.

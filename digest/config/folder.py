@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from digest.config.value_types import SLUG
+from digest.dataclass import dataclass
 from digest.errors import ConfigError
 
 FOLDER = "newsletters"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from digest.config.hosts import as_ascii
+from digest.dataclass import dataclass
 from digest.errors import BadInput
 
 # The topics of the package with their titles (`curate/topics.toml`), and the name of what has none.

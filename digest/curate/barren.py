@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from digest import config
 from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.rules import _LONGEST, fits
 from digest.curate.topics import Heading, headings
 from digest.curate.words import unspaced, words
+from digest.dataclass import dataclass
 
 _PATTERNS = ("feed", "url", "author", "title", "category")
 # What stands in regular expressions, and hardly in a title: keywords and rules are none.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from digest import config
 from digest.config import OTHER
 from digest.curate.topics import Placer, Text
 from digest.curate.words import AFTER, BEFORE, unspaced
+from digest.dataclass import dataclass
 
 _LONGEST = 500  # characters of a stranger's text that a pattern is tried on
 

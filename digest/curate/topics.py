@@ -7,7 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
@@ -19,6 +19,7 @@ from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.names import own_words
 from digest.curate.stems import has_stems, stem
 from digest.curate.words import bigrams, singular, words
+from digest.dataclass import dataclass
 
 # A keyword in the title gives two points, in the excerpt or the address one.
 KEYWORD_MARGIN = 2  # points before the second from which keywords alone decide

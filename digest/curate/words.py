@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
 # Vowel signs and tone marks, which the expressions of Python take for no part of a word.
@@ -29,17 +30,33 @@ UNSPACED = (
 _LATIN = "0-9a-zªµº\u00c0-\u03ff\u1e00-\u1fff"
 # Stands for the `*` of a keyword while it is taken apart: a letter of every script that has spaces, and in no text.
 STAR = "\ua66e"
-# What is written in one script, of a word in several: "使用kubernetes部署", "وkubernetes".
-_RUN = re.compile(
-    rf"[{UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{UNSPACED}{_LATIN}{STAR}.'+#]+[^{UNSPACED}a-z]*"
-    rf"|[{_LATIN}{STAR}][{_LATIN}{STAR}.'+#]*"
-)
-
-
 # What French and Italian put before a vowel, and is no part of the word: "l'intelligence", "dell'anno".
 _ELIDED = re.compile(
     r"(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu|(?:d[ae]|ne|su|co|que)?ll|al?l|un|quest|nessun)'(?=[^\W\d_]{2})"
 )
+
+
+# Expressions that name these scripts take Python milliseconds to compile, each: they are, where such text is met.
+
+
+@cache
+def _run() -> re.Pattern[str]:
+    """What is written in one script, of a word in several: "使用kubernetes部署", "وkubernetes"."""
+    return re.compile(
+        rf"[{UNSPACED}]+|\.net(?![a-z0-9_])|[0-9{STAR}]*[^{UNSPACED}{_LATIN}{STAR}.'+#]+[^{UNSPACED}a-z]*"
+        rf"|[{_LATIN}{STAR}][{_LATIN}{STAR}.'+#]*"
+    )
+
+
+@cache
+def _border() -> re.Pattern[str]:
+    # Letters that are small or not are among the Latin ones alone: of all, the whole would take twice as long.
+    return re.compile(rf"(?<=[{UNSPACED}])(?=(?i:[0-9a-z]))|(?<=(?i:[0-9a-z.%]))(?=[{UNSPACED}])")
+
+
+@cache
+def _unspaced() -> re.Pattern[str]:
+    return re.compile(f"[{UNSPACED}]")
 
 
 def _after_article(word: str) -> str:
@@ -68,7 +85,7 @@ def words(text: str) -> list[str]:
         plain = word.replace("’", "'").removesuffix("'s")
         if "'" in plain:
             plain = _after_article(plain)
-        for run in _RUN.findall(plain):
+        for run in _run().findall(plain):
             if not unspaced(run):
                 found.append(run if run == ".net" else run.lstrip("'+#").rstrip(".'") or run)
             elif len(run) == 1:
@@ -78,22 +95,18 @@ def words(text: str) -> list[str]:
     return found
 
 
-_BORDER = re.compile(rf"(?<=[{UNSPACED}])(?=[0-9a-z])|(?<=[0-9a-z.%])(?=[{UNSPACED}])", re.IGNORECASE)
 # The bounds of a word of letters, which what is written without spaces may stand beside: "用rust写".
 BEFORE, AFTER = rf"(?<![^\W{UNSPACED}])", rf"(?![^\W{UNSPACED}])"
 
 
 def parted(text: str) -> str:
     """A text with a space where its script changes from one without spaces, as between "内核" and "6.9"."""
-    return text if text.isascii() else _BORDER.sub(" ", text)
-
-
-_STARTS_UNSPACED = re.compile(f"[{UNSPACED}]")
+    return text if text.isascii() else _border().sub(" ", text)
 
 
 def unspaced(word: str) -> bool:
     """Whether a word of `words` is of a script that is written without spaces."""
-    return _STARTS_UNSPACED.match(word) is not None
+    return not word[:1].isascii() and _unspaced().match(word) is not None
 
 
 def bigrams(found: Sequence[str]) -> list[str]:

@@ -8,11 +8,12 @@ import ipaddress
 import shlex
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from digest.config import Relay, Smtp
+from digest.dataclass import dataclass
 from digest.deliver.replies import Reply
 from digest.errors import ConfigError, RelayDown
 from digest.means import lacking

@@ -7,12 +7,13 @@ pace, its limits, its counts and its troubles.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from digest.config import Config, Imprint, Relay, Smtp
+from digest.dataclass import dataclass
 from digest.deliver.login import Server, name_of
 from digest.errors import ConfigError
 from digest.store import edition_states

@@ -8,11 +8,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from digest.dataclass import dataclass
 from digest.errors import DigestError
 
 LONGEST_LINE = 4096  # RFC 5321 §4.5.3.1.5 says 512; some servers put a whole page of explanation into one

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from digest.dataclass import dataclass
 from digest.models import OutboxState
 from digest.store import letters
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from digest import event_loop
 from digest.config import Config, Smtp
+from digest.dataclass import dataclass
 from digest.deliver.papers import Joint, Key, Papers, Relays, hold_late, key_of
 from digest.deliver.report import Progress, Report
 from digest.deliver.shares import ALL, Share

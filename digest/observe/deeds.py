@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from digest import collect, deliver, hear, line
 from digest.collect.report import CollectReport
+from digest.dataclass import dataclass
 from digest.deliver.report import EventsTold, Report
 from digest.edition.report import Composed
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
 
 from digest.config.leaves import leaves
+from digest.dataclass import dataclass
 from digest.origin import shown
 
 _HIDDEN = "[secret]"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from digest.dataclass import dataclass
 from digest.models import LAYING_OUT, Edition, EditionState, Newsletter, OutboxRow, OutboxState, UtcTime, Variant
-from digest.store import rolls
 from digest.store.database import Database, shared_now
 
 _NO_SYNC = {"synchronize_session": False}
@@ -374,6 +374,8 @@ def _account(
             unfinished += letters - unsettled
         else:
             overdone += unsettled
+    from digest.store import rolls
+
     rolled = rolls.Sums() if edition_id is None else rolls.proven(session, edition_id, thorough=thorough)
     for end, letters in rolled.counts().items():
         counts[end] = counts.get(end, 0) + letters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from digest.dataclass import dataclass
 from digest.models import (
     LAYING_OUT,
     Edition,
@@ -24,7 +24,7 @@ from digest.models import (
     VariantStory,
     address_key,
 )
-from digest.store import rolls, tallies
+from digest.store import tallies
 from digest.store.database import batched
 from digest.store.filling import fill
 
@@ -156,6 +156,8 @@ def variant_of(session: Session, edition_id: int, email: str) -> Variant | None:
     found = session.exec(query).first()
     if found is not None:
         return found
+    from digest.store import rolls
+
     person = session.exec(select(Subscriber.id).where(Subscriber.key == address_key(email))).first()
     past = rolls.of_person(session, person, edition_id=edition_id) if person is not None else []
     return session.get(Variant, past[0].variant_id) if past else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest import identity
+from digest.dataclass import dataclass
 from digest.identity import Evidence, Known, Marks
 from digest.models import (
     Entry,

@@ -25,6 +25,7 @@ class Waits(NamedTuple):
     welcomes: bool
 
 
+_ROLLS = "SELECT EXISTS (SELECT 1 FROM letter_roll WHERE edition_id IN (SELECT id FROM edition WHERE tally IS NULL))"
 _OLD_MAILS = """
 SELECT EXISTS (SELECT 1 FROM mail_report WHERE raw IS NOT NULL AND read_at < :before)
   OR EXISTS (SELECT 1 FROM mail_report WHERE proof = '')
@@ -125,6 +126,11 @@ def in_use(session: Session) -> InUse:
 def rare(session: Session) -> bool:
     """Has any of the tables rows whose bounds are in `healing_rare`?"""
     return _says(session, _RARE)
+
+
+def rolls(session: Session) -> bool:
+    """Are there rolls of an edition that is not counted?"""
+    return _says(session, _ROLLS)
 
 
 def answers(session: Session) -> bool:

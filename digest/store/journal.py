@@ -16,12 +16,12 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from digest.dataclass import dataclass
 from digest.errors import StorageError
 
 Record = dict[str, Any]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlmodel import Session, col, select
+import sqlalchemy as sa
+from sqlmodel import Session
 
+from digest.dataclass import dataclass
 from digest.store import clock
-from digest.store.keep_tables import Pruning
 
 if TYPE_CHECKING:
     from digest.config import Config
 
+# Asked in words: to import the table takes longer than to ask it.
+_STANDINGS = sa.text("SELECT kind, day, rows, held FROM pruning").columns(held=sa.JSON)
 ROWS = 500  # of a step: some ten milliseconds of SQLite's lock
 
 
@@ -58,7 +60,7 @@ class Terms:
 
 def due(session: Session, terms: Terms, *, now: datetime) -> list[Kind]:
     """The kinds that were not gone through today."""
-    done = {row.kind for row in session.exec(select(Pruning).where(Pruning.day == day_of(now)))}
+    done = {row.kind for row in session.execute(_STANDINGS) if row.day == day_of(now)}
     return [kind for kind in Kind if terms.days.get(kind) and kind not in done]
 
 
@@ -78,5 +80,5 @@ class Standing:
 
 def standings(session: Session) -> list[Standing]:
     """Of all kinds that were ever gone through."""
-    rows = {row.kind: row for row in session.exec(select(Pruning).order_by(col(Pruning.kind)))}
+    rows = {row.kind: row for row in session.execute(_STANDINGS)}
     return [Standing(kind, rows[kind].day, rows[kind].rows, dict(rows[kind].held)) for kind in Kind if kind in rows]

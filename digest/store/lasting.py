@@ -5,18 +5,25 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from digest.dataclass import dataclass
 from digest.errors import StorageError
 from digest.models import Edition, Newsletter
 from digest.store.database import Database, insert_into
-from digest.store.lasting_tables import LastingId
-from digest.store.witness_tables import Installation
+
+if TYPE_CHECKING:
+    from digest.store.lasting_tables import LastingId
+
+# Asked in words: to import the table takes longer than to ask it, and each command asks.
+_UNKNOWN = sa.text(
+    "SELECT name FROM newsletter LEFT JOIN lasting_id ON newsletter_id = newsletter.id"
+    " WHERE tag IS NULL OR tag = '' OR home = ''"
+)
 
 
 class Home(NamedTuple):
@@ -54,8 +61,10 @@ class Ids:
 def keep(database: Database, homes: Mapping[str, Home], *, now: datetime) -> None:
     """Write down by what the feeds of these newsletters know what they show, once and for all."""
     with database.read() as session:
-        if not _unknown(session, homes):
+        if homes.keys().isdisjoint(session.execute(_UNKNOWN).scalars()):
             return
+    from digest.store.lasting_tables import LastingId
+
     # Where nothing can be written now, the next command does: until then ids are made as they will be written.
     with suppress(StorageError), database.write() as session:
         for row, known in _unknown(session, homes):
@@ -73,6 +82,8 @@ def keep(database: Database, homes: Mapping[str, Home], *, now: datetime) -> Non
 
 def of(session: Session, newsletter_id: int, home: Home) -> Ids:
     """By what a newsletter's feeds know what they show; `home` is where it is now."""
+    from digest.store.lasting_tables import LastingId
+
     known = session.get(LastingId, newsletter_id)
     tag = known.tag if known else ""
     if not tag:
@@ -85,6 +96,8 @@ def of(session: Session, newsletter_id: int, home: Home) -> Ids:
 
 def known_by_address(session: Session) -> None:
     """All that is published comes from a former release, where addresses were ids."""
+    from digest.store.lasting_tables import LastingId
+
     of_former = sa.select(
         col(Newsletter.id), sa.literal(""), sa.literal(""), col(Newsletter.edition_number), col(Newsletter.seq)
     ).where(col(Newsletter.edition_number) > 0)
@@ -93,6 +106,8 @@ def known_by_address(session: Session) -> None:
 
 
 def _unknown(session: Session, homes: Mapping[str, Home]) -> list[tuple[Newsletter, LastingId | None]]:
+    from digest.store.lasting_tables import LastingId
+
     rows = session.exec(
         select(Newsletter, LastingId)
         .join(LastingId, col(LastingId.newsletter_id) == col(Newsletter.id), isouter=True)
@@ -111,5 +126,5 @@ def _first(session: Session, newsletter_id: int) -> datetime | None:
 
 def _tag(session: Session, newsletter_id: int, domain: str, at: datetime) -> str:
     """A tag URI (RFC 4151): who owned which domain when, and what of theirs it is."""
-    installation = session.exec(select(Installation.id)).one()
+    installation = session.execute(sa.text("SELECT id FROM installation")).scalar_one()
     return f"tag:{domain},{at:%Y-%m-%d}:{installation}/{newsletter_id}"

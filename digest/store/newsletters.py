@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from digest.dataclass import dataclass
 from digest.models import Edition, Feed, Newsletter, NewsletterFeed, Story, Subscription
 from digest.store.database import Database
 from digest.store.editions import composed_upto

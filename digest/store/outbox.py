@@ -7,12 +7,12 @@ called by the name of this room all the same: `outbox.claim`, `outbox.mark`, `ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from digest.dataclass import dataclass
 from digest.models import Notice, OutboxRow, Subscription, address_key
 from digest.store import waking, witness
 from digest.store.database import insert_into, shared_now

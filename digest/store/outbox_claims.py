@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -16,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from digest.dataclass import dataclass
 from digest.models import Edition, EditionState, OutboxRow, OutboxState, SubscriptionState
 from digest.store import outbox_words as words
 from digest.store.database import shared_now

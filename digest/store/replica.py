@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
+from digest.dataclass import dataclass
 from digest.errors import StorageError, UserError
 from digest.store.database import Database, open_copy
 

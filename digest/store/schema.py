@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 from digest import store
+from digest.dataclass import dataclass
 
 OURS = "alembic_version"  # is Alembic's, and not among the models
 # SQLite: an FTS5 table over `archive_words` and what it keeps itself in; PostgreSQL: a GIN index. Made by a migration,

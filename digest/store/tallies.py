@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest.models import Edition, OutboxRow, OutboxState, Variant
-from digest.store import rolls
+from digest.store import idle
 from digest.store.clock import TOLERANCE
 from digest.store.database import shared_now
 
@@ -89,6 +89,8 @@ def of_edition(session: Session, edition_id: int) -> dict[str, int]:
 
 def _counted(session: Session, edition_id: int) -> tuple[dict[str, int], int]:
     """Letters by state, and how many of all are in doubt."""
+    from digest.store import rolls
+
     rolled = rolls.sums(session, edition_id)
     found = Counter({state.value: letters for state, letters in rolled.counts().items() if letters})
     in_doubt = rolled.in_doubt
@@ -110,7 +112,10 @@ def by_state(session: Session) -> dict[str, int]:
     for whose in (col(OutboxRow.edition_id).in_(live), col(OutboxRow.edition_id).is_(None)):
         query = sa.select(col(OutboxRow.state), sa.func.count()).where(whose).group_by(col(OutboxRow.state))
         found.update({OutboxState(state).value: number for state, number in session.execute(query)})
-    found.update({state.value: letters for state, letters in rolls.sums(session, live).counts().items()})
+    if idle.rolls(session):
+        from digest.store import rolls
+
+        found.update({state.value: letters for state, letters in rolls.sums(session, live).counts().items()})
     return {state.value: found[state.value] for state in OutboxState if found[state.value]}
 
 

@@ -8,13 +8,14 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from digest.dataclass import dataclass
 from digest.errors import StorageError, UserError
 from digest.store import schema
 from digest.store.database import Database, alembic_settings, head, revision

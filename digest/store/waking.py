@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import sqlalchemy as sa
 from sqlmodel import Session
+
+from digest.dataclass import dataclass
 
 _WAKES = "wakes"  # in `Session.info`: what is deferred right before the commit, so that nobody waits for us longer
 _THERE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")

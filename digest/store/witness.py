@@ -11,7 +11,7 @@ import logging
 import socket
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import identity
+from digest.dataclass import dataclass
 from digest.errors import ConfigError, PutBack, StorageError, Unwitnessed
 from digest.models import (
     Admission,
@@ -156,6 +157,7 @@ class Witness:
 
     def _sign(self, session: Session, tick: int) -> None:
         """Write down that letters go out from this machine, too. The row is locked."""
+
         (known,) = session.execute(sa.select(col(Installation.witnesses))).one()
         if self.machine not in known:
             latest = sorted(known.items(), key=lambda item: -item[1])[: _MOST_MACHINES - 1]
@@ -174,6 +176,7 @@ class Witness:
         """Other machines that letters went out from. A SQLite file is one machine's, whatever that was called."""
         if session.get_bind().dialect.name == "sqlite":
             return []
+
         return sorted(session.exec(select(Installation)).one().witnesses.keys() - {self.machine})
 
     def require(self, session: Session) -> None:
@@ -509,12 +512,14 @@ def note_pause(session: Session, subscription_id: int, until: datetime | None) -
 
 def remembers(session: Session, newsletter_id: int) -> bool:
     """Was this database put back, and is something of a newsletter's entries known from the witness?"""
+
     mine = sa.select(col(WitnessedEntry.mark)).where(col(WitnessedEntry.newsletter_id) == newsletter_id)
     return session.execute(mine.limit(1)).first() is not None
 
 
 def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[str, int]:
     """The former seqs of entries by their marks."""
+
     mine = sa.select(col(WitnessedEntry.mark), col(WitnessedEntry.seq))
     mine = mine.where(col(WitnessedEntry.newsletter_id) == newsletter_id)
     found: dict[str, int] = {}
@@ -527,4 +532,5 @@ def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[st
 
 def notice_went_out(session: Session, key: str) -> bool:
     """Did a notice with this key go out before the database was put back?"""
+
     return session.get(WitnessedEntry, (0, notice_mark(key))) is not None
