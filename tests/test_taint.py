@@ -350,7 +350,7 @@ def test_a_command_to_copy_is_one_command(monkeypatch):
     monkeypatch.setattr(feed_add, "look_at", lambda *_args, **_named: found)
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     with pytest.raises(Exception, match="names") as told:
-        feed_add._choose(EVIL, None, {}, None)
+        feed_add._choose(EVIL, None, {}, None, None)
     for line in told.value.hint.split("\n"):
         assert len(shlex.split(line, comments=True)) == 4, line
 
