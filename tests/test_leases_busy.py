@@ -17,7 +17,11 @@ import test_leases
 from test_collect import MONDAY
 from test_leases import PAPER, Machine, Server, Timeless, counted, leased, timeless
 
+from digest import collect
+from digest.cli.feed_add import look_at
 from digest.collect.hosts import Held
+from digest.config import Config
+from digest.errors import Unavailable
 from digest.store import Database, host_leases
 
 server_clock = test_leases.server_clock
@@ -178,6 +182,16 @@ def test_who_sits_and_waits_is_told_for_what_and_not_for_long(
 
     caplog.set_level(logging.WARNING, "digest.collect")
     timeless(play)
+
+
+def test_a_host_that_is_not_asked_now_is_no_fault_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def held(*_: object, **__: object) -> None:
+        raise Held(PAPER, MONDAY, "which another process asks at the moment")
+
+    monkeypatch.setattr(collect, "look", held)
+    with pytest.raises(Unavailable, match="another process asks") as told:
+        look_at(f"https://{PAPER}/", Config.model_construct(), {}, hint="--no-check adds it anyway")
+    assert "nothing is wrong" in told.value.hint
 
 
 # ---------------------------------------------------------------- two at once, of whom one waits for the other
