@@ -25,7 +25,7 @@ from digest.config import Config
 from digest.edition import variants
 from digest.edition.held import approve
 from digest.edition.variants import Press
-from digest.errors import BadInput
+from digest.errors import BadInput, ConfigError
 from digest.models import (
     Edition,
     EditionState,
@@ -36,6 +36,7 @@ from digest.models import (
     Subscription,
     VariantStory,
 )
+from digest.render import Finding
 from digest.schedule import Turn
 from digest.store import (
     Database,
@@ -829,6 +830,38 @@ def test_a_copy_made_meanwhile_goes_on_and_nobody_has_it_twice(box, configure, i
             assert editions.laying_out(session, 1) is None
     after = Counter(inbox.recipients) - first
     assert after == dict.fromkeys(first, 1)  # the next one
+
+
+def test_a_template_that_is_wrong_for_one_kind_of_mail_begins_no_edition(all_here, config, monkeypatch):
+    join(all_here, "hal", plain=True, topics=["ai"])
+    monkeypatch.setattr(sys.modules["digest.edition.laying_out"], "_AT_A_TIME", 2)
+    freeze = Press._freeze
+
+    def wrong(press: Press, one: Any) -> Any:
+        if one.choices.plain:
+            raise ConfigError("the template of plain mails is wrong")
+        return freeze(press, one)
+
+    with monkeypatch.context() as patched, pytest.raises(ConfigError):
+        patched.setattr(Press, "_freeze", wrong)
+        compose(all_here, config)
+    with all_here.read() as session:
+        assert not session.exec(select(Edition)).all()
+    assert compose(all_here, config).letters == 7
+
+
+def test_what_is_found_in_the_mail_that_is_looked_at_last_is_told(all_here, config, monkeypatch):
+    fit = Press._fit
+
+    def too_few(press: Press, choices: Any, draft: Any) -> Any:
+        if choices.topics != {"web"}:
+            return fit(press, choices, draft)
+        press.findings["story 2"] = Finding("story 2", "error", "left out")
+        return None
+
+    monkeypatch.setattr(Press, "_fit", too_few)
+    made = compose(all_here, config)
+    assert made.letters == 5 and [finding.check for finding in made.findings] == ["story 2"]
 
 
 def test_no_step_goes_through_the_letters_of_others(box, config):

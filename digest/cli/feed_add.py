@@ -220,6 +220,7 @@ def look_at(
 ) -> Found:
     """What is at an address or a place. Raises BadInput, or Unavailable where nobody answers."""
     from digest import collect, event_loop
+    from digest.collect.hosts import Held
     from digest.errors import BadInput, FetchError, Unavailable, Unreachable
 
     try:
@@ -232,5 +233,7 @@ def look_at(
         hint = "--login asks for user and password" if error.status == 401 and hint else hint
         if hint and error.reason.endswith("no feed was found there"):
             hint = "--select 'article' reads the page itself, --sitemap looks for news in its sitemaps"
-        kind = Unavailable if isinstance(error, Unreachable) else BadInput
+        if isinstance(error, Held):
+            hint = "nothing is wrong with the address: try again later"
+        kind = Unavailable if isinstance(error, Unreachable | Held) else BadInput
         raise kind(f"{shown(error.url)} {error.reason}", hint=hint) from None

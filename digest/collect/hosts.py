@@ -74,7 +74,9 @@ class Hosts:
         self._settings = settings
         self._by_hand = by_hand
         self._before = before
-        self._leases = Leases(shared, self, clock=clock, sleep=sleep) if shared and shared.others else None
+        self._leases = None
+        if shared is not None and shared.others:
+            self._leases = Leases(shared, self, clock=clock, sleep=sleep, by_hand=by_hand)
         self._clock = clock
         self._sleep = sleep
         self._servers: dict[str, _Server] = {}

@@ -2,7 +2,8 @@
 
 Who has it keeps the host's gap and connections by itself (`hosts.Hosts`), so nothing is written for each request: a
 lease is taken for a stretch, those of many hosts in one statement, and every five seconds the ones in use are renewed
-and the others given back. Where another process waits, the stretch ends with the requests that are on their way.
+and the others given back. Where another process waits, the stretch ends with the requests that are on their way. A
+lease begins when the database has turned to it, which may be a minute after it was asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from math import ceil, inf
 from typing import Protocol, TypeVar
 
 from sqlmodel import Session
@@ -25,6 +27,8 @@ from digest.store import Database, host_leases, hosts
 BEAT = 5.0  # seconds between two looks at what is leased
 LOOK = 1.0  # seconds between two looks whether a host that another process has is free
 LOOKS = 75  # after which it is left to a later run
+BY_HAND = 30  # looks for somebody who sits and waits: one that was killed has it 20 seconds, a beat is 5
+MOMENT = 0.1  # seconds between two times that hosts are asked for
 SAFE = 10.0  # seconds that a lease must still last for a request to begin: longer than the gap that it may wait for
 T = TypeVar("T")
 _log = logging.getLogger("digest.collect")
@@ -66,11 +70,13 @@ class Leases:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        by_hand: bool = False,
     ) -> None:
         self._shared = shared
         self._ledger = ledger
         self._clock = clock
         self._sleep = sleep
+        self._by_hand = by_hand
         self._holder = host_leases.new_holder()
         self._until: dict[str, float] = {}  # by the loop, however clocks leap: what is ours, and until when
         self._used: dict[str, float] = {}  # when it was last
@@ -78,7 +84,9 @@ class Leases:
         self._ending: set[str] = set()  # others wait
         self._later: dict[str, float] = {}  # before which one that we gave back to others is not asked for
         self._away: dict[str, float] = {}  # until when one is known to be elsewhere
+        self._told: set[str] = set()  # whoever sits and waits, that it waits for these
         self._asked: dict[str, asyncio.Future[float | None]] = {}
+        self._took = -inf  # when hosts were asked for last
         self._taking: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
@@ -87,25 +95,39 @@ class Leases:
 
     def away(self) -> list[str]:
         """Hosts that are known to be asked by another process."""
-        now = self._loop.time() if self._loop is not None else 0.0  # another thread may ask this
+        now = self._time()
         return [host for host, until in list(self._away.items()) if until > now]
 
     async def have(self, host: str) -> float:
         """Wait until a host is ours; in how many seconds a request may begin, as far as others had it. Elsewhere."""
         self._loop = asyncio.get_running_loop()
-        for _ in range(LOOKS):
-            if host not in self._ending and self._until.get(host, 0.0) - self._time() >= SAFE:
+        looks = min(LOOKS, BY_HAND) if self._by_hand else LOOKS
+        for _ in range(looks):
+            if self._ours(host):
                 return 0.0
             if self._away.get(host, 0.0) > self._time():
                 break
             if host not in self._ending and self._later.get(host, 0.0) <= self._time():
                 wait = await asyncio.shield(self._ask(host))
-                if wait is not None:
+                if wait is not None and self._ours(host):
                     return wait
-            await self._sleep(LOOK)
+                if wait is None:
+                    self._tell(host, looks)
+            # All who wait look at the same moments: it is one statement for them.
+            await self._sleep(ceil(self._time() / LOOK + 0.5) * LOOK - self._time())
         else:
-            self._away[host] = self._time() + LOOKS * LOOK  # who came with us does not wait as long once more
+            self._away[host] = self._time() + looks * LOOK  # who came with us does not wait as long once more
         raise Elsewhere
+
+    def _ours(self, host: str) -> bool:
+        """For as long as a request needs that begins now."""
+        return host not in self._ending and self._until.get(host, 0.0) - self._time() >= SAFE
+
+    def _tell(self, host: str, looks: int) -> None:
+        if self._by_hand and host not in self._told:
+            self._told.add(host)
+            words = "another process asks %s at the moment: waiting for it, %.0f seconds at most"
+            _log.warning(words, host, looks * LOOK)
 
     def begin(self, host: str) -> None:
         """A request is under way, until `end`."""
@@ -122,14 +144,17 @@ class Leases:
 
     async def close(self) -> None:
         """Give all back, and store what was learnt: who has a host next hears it."""
-        tasks = [*self._taking, *([self._keeping] if self._keeping else [])]
-        for task in tasks:
-            task.cancel()
+        if self._keeping is None and not self._taking:
+            return
+        if self._keeping is not None:
+            self._keeping.cancel()
+        # What is being taken by now is waited for: its thread goes on, and it would be ours when we are gone.
+        tasks = [*self._taking, *([self._keeping] if self._keeping is not None else [])]
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._until:
-            with suppress(DigestError):  # they lapse
+        with suppress(DigestError):  # they lapse
+            async with self._turn:
                 await self._store(self._leave, self._gaps(self._until))
-            self._until.clear()
+        self._until.clear()
 
     # ------------------------------------------------------------ taking
 
@@ -144,18 +169,18 @@ class Leases:
         return self._asked[host]
 
     async def _take(self) -> None:
-        """Ask for what is wanted by now, in one transaction."""
-        await asyncio.sleep(0)  # many ask in one turn of the loop
-        asked, self._asked = self._asked, {}
-        began = self._time()
-        try:
-            taken, known = await self._store(self._taken, list(asked))
-        except BaseException as error:
-            for future in asked.values():
-                future.set_exception(error if isinstance(error, Exception) else Elsewhere())
-            if not isinstance(error, Exception):
-                raise
-            return
+        """Ask for what is wanted by now, in one transaction: ten in a second at most, however many hosts there are."""
+        await asyncio.sleep(max(0.0, self._took + MOMENT - self._time()))
+        async with self._turn:
+            asked, self._asked, self._took = self._asked, {}, self._time()
+            try:
+                began, taken, known = await self._store(self._taken, list(asked))
+            except BaseException as error:
+                for future in asked.values():
+                    future.set_exception(error if isinstance(error, Exception) else Elsewhere())
+                if not isinstance(error, Exception):
+                    raise
+                return
         self._ledger.hear(known)
         for host, future in asked.items():
             if host in taken:
@@ -165,12 +190,13 @@ class Leases:
         if self._keeping is None:
             self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
-    def _taken(self, names: list[str]) -> tuple[dict[str, float], list[hosts.Record]]:
-        """Those of them that are ours now, and what their servers said to others."""
-        now = self._clock()
+    def _taken(self, names: list[str]) -> tuple[float, dict[str, float], list[hosts.Record]]:
+        """When their leases began, those of them that are ours now, and what their servers said to others."""
         with self._shared.database.write() as session:
+            session.connection()  # others may have it for a minute
+            began, now = self._time(), self._clock()
             taken = host_leases.take(session, names, self._holder, now=now)
-            return taken, hosts.records(session, now=now, of=taken)
+            return began, taken, hosts.records(session, now=now, of=taken)
 
     # ------------------------------------------------------------ keeping
 
@@ -202,23 +228,23 @@ class Leases:
             if host in self._ending:
                 self._later[host] = now + 2 * LOOK  # who waits looks before we do
         self._ending.difference_update(idle)
-        kept = await self._store(self._renewed, used, gaps)
+        async with self._turn:
+            began, kept = await self._store(self._renewed, used, gaps)
         for host in used:
             if host not in kept:  # lapsed, as we were held up: somebody else has it
                 self._until.pop(host, None)
                 self._ending.discard(host)
                 continue
-            self._until[host] = now + host_leases.LEASE
+            self._until[host] = began + host_leases.LEASE
             if kept[host]:
                 self._ending.add(host)
                 if not self._going[host]:
                     self._nudge.set()
 
-    def _renewed(self, used: list[str], gaps: dict[str, float]) -> dict[str, bool]:
-        now = self._clock()
+    def _renewed(self, used: list[str], gaps: dict[str, float]) -> tuple[float, dict[str, bool]]:
         with self._telling() as session:
-            host_leases.give_back(session, gaps, self._holder, now=now)
-            return host_leases.renew(session, used, self._holder, now=now) if used else {}
+            began = self._time()
+            return began, host_leases.renew(session, used, self._holder, now=self._clock(), back=gaps)
 
     def _leave(self, gaps: dict[str, float]) -> None:
         with self._telling() as session:
@@ -230,6 +256,7 @@ class Leases:
         learnt: Sequence[hosts.Record] = self._ledger.changed()
         try:
             with self._shared.database.write() as session:
+                session.connection()  # others may have it for a minute
                 hosts.keep(session, learnt)
                 yield session
         except BaseException:
@@ -242,8 +269,8 @@ class Leases:
     # ------------------------------------------------------------ the loop
 
     async def _store(self, function: Callable[..., T], *args: object) -> T:
-        async with self._turn:
-            return await asyncio.get_running_loop().run_in_executor(self._shared.storing, function, *args)
+        """To be called when it is its turn."""
+        return await asyncio.get_running_loop().run_in_executor(self._shared.storing, function, *args)
 
     def _time(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._loop.time() if self._loop is not None else 0.0  # other threads ask this, too

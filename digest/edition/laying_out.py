@@ -138,7 +138,10 @@ def _look(
     seen.wanted = variants_of(groups, matter.stories, settings, seen.cuts, kept=seen.stored.keys())
     seen.spared = muted_all(groups, matter.stories, settings, seen.cuts)
     seen.few = set(few or ())
-    seen.missing = iter([one for one in seen.wanted if one not in seen.stored and one not in seen.few])
+    missing = [one for one in seen.wanted if one not in seen.stored and one not in seen.few]
+    # The fullest first, and one of each kind with it: a template that is wrong is so before an edition begins.
+    kinds = {(one.language, one.plain): one for one in reversed(missing)}
+    seen.missing = iter(dict.fromkeys([*missing[:1], *kinds.values(), *missing]))
     _render(seen)
     return seen
 
@@ -232,7 +235,10 @@ def _more(database: Database, seen: _Seen, name: str, config: Config) -> bool:
 
 def _store(database: Database, seen: _Seen, name: str, *, now: datetime, findings: dict[str, Finding]) -> None:
     """Store what is made, and make the next; Moved where somebody decided something since it was looked at."""
-    while seen.press and seen.made:
+    while seen.press:
+        findings |= seen.press.findings  # of what is stored now, or was made last and came to nothing
+        if not seen.made:
+            break
         some, matter = {one.key: one for one in seen.made}, seen.press.matter
         with database.write() as session:
             row, edition = _locked(session, seen, name)
@@ -245,7 +251,6 @@ def _store(database: Database, seen: _Seen, name: str, *, now: datetime, finding
                 there |= editions.add_variants(session, edition, [one.row for one in new], carried)
                 pictures.used(session, new, now=now)
         seen.stored |= {some[key].choices: id_ for key, id_ in there.items()}
-        findings |= seen.press.findings
         database.give_way()
         _render(seen)
     _map(seen)

@@ -22,8 +22,8 @@ LEASE = 20.0  # seconds, without renewal: so long the hosts of a process that wa
 LONGEST_GAP = 60.0  # seconds that lie between one holder's last request and the next one's first
 _DEAD = 600.0  # seconds after which a lease that nobody gave back is no row any more
 
-# However many names there are it is one statement, which stays compiled; rows are locked in the order of names, so
-# that no two wait for each other.
+# However many names there are it is one statement, which stays compiled. A transaction locks rows in the order of
+# names, all that it is to change before it changes the first: so no two wait for each other.
 _NAMES = {
     "sqlite": "SELECT value FROM json_each(:names)",
     "postgresql": "SELECT value FROM json_array_elements_text(CAST(:names AS json))",
@@ -41,9 +41,11 @@ RETURNING name, holder, next_at
 _RENEW = "UPDATE host_lease SET until = :until WHERE name IN (OURS) RETURNING name, wanted"
 _GIVE = "DELETE FROM host_lease WHERE name IN (OURS)"
 _REST = "UPDATE host_lease SET holder = '', until = 0, next_at = :next_at, wanted = false WHERE name IN (OURS)"
-_LEAVE = """
-DELETE FROM host_lease WHERE name IN (SELECT name FROM host_lease WHERE holder = :holder
-    OR (until < :dead AND next_at < :dead) OR until > :ahead OR next_at > :ahead ORDER BY name LOCKED)
+_ALL = "SELECT name FROM host_lease WHERE holder = :holder ORDER BY name LOCKED"
+_LEAVE = "DELETE FROM host_lease WHERE holder = :holder"
+_FORGET = """
+DELETE FROM host_lease WHERE name IN (SELECT name FROM host_lease
+    WHERE (until < :dead AND next_at < :dead) OR until > :ahead OR next_at > :ahead ORDER BY name LOCKED)
 """
 _WORDS = (
     ("FREE", "(host_lease.holder IN ('', :holder) OR host_lease.until <= :now OR host_lease.until > :ahead)"),
@@ -67,14 +69,31 @@ def take(session: Session, names: Collection[str], holder: str, *, now: datetime
     return {name: at - moment if moment < at <= moment + LONGEST_GAP else 0.0 for name, at in ours.items()}
 
 
-def renew(session: Session, names: Collection[str], holder: str, *, now: datetime) -> dict[str, bool]:
-    """Have these hosts for another stretch, as far as they are still ours: whether somebody waits for it, by name."""
+def renew(
+    session: Session, names: Collection[str], holder: str, *, now: datetime, back: Mapping[str, float]
+) -> dict[str, bool]:
+    """Have these hosts for another stretch, as far as they are still ours: whether somebody waits for it, by name.
+
+    Others may have those of `back`, after so many seconds.
+    """
+    _lock(session, "OURS", holder=holder, names=_json({*names, *back}))
+    _give_back(session, back, holder, now=now)
+    if not names:
+        return {}
     until = _moment(session, now) + LEASE
     return {name: bool(wanted) for name, wanted in _do(session, _RENEW, names=_json(names), holder=holder, until=until)}
 
 
-def give_back(session: Session, gaps: Mapping[str, float], holder: str, *, now: datetime) -> None:
-    """Others may have these hosts, after so many seconds."""
+def leave(session: Session, gaps: Mapping[str, float], holder: str, *, now: datetime) -> None:
+    """Give back all that a holder has, after these seconds where there are any, and forget what others left behind."""
+    _lock(session, _ALL, holder=holder)
+    _give_back(session, {name: gap for name, gap in gaps.items() if gap > 0}, holder, now=now)
+    moment = _moment(session, now)
+    _do(session, _LEAVE, holder=holder)
+    _do(session, _FORGET, dead=moment - _DEAD, ahead=moment + _DEAD)
+
+
+def _give_back(session: Session, gaps: Mapping[str, float], holder: str, *, now: datetime) -> None:
     waits = {name: gap for name, gap in gaps.items() if gap > 0}
     if waits:
         # The longest for all of them: gaps are short, and one statement is enough.
@@ -84,16 +103,14 @@ def give_back(session: Session, gaps: Mapping[str, float], holder: str, *, now: 
         _do(session, _GIVE, names=_json(over), holder=holder)
 
 
-def leave(session: Session, gaps: Mapping[str, float], holder: str, *, now: datetime) -> None:
-    """Give back all that a holder has, after these seconds where there are any, and forget what others left behind."""
-    give_back(session, {name: gap for name, gap in gaps.items() if gap > 0}, holder, now=now)
-    moment = _moment(session, now)
-    _do(session, _LEAVE, holder=holder, dead=moment - _DEAD, ahead=moment + _DEAD)
+def _lock(session: Session, rows: str, **given: Any) -> None:
+    if session.get_bind().dialect.name == "postgresql":  # a SQLite file has one writer
+        _do(session, rows, **given)
 
 
 def _do(session: Session, statement: str, **given: Any) -> list[Any]:
     dialect = session.get_bind().dialect.name
-    locked = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" and statement is _LEAVE else "FOR UPDATE"
+    locked = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" and statement is _FORGET else "FOR UPDATE"
     words = statement
     for token, meaning in (*_WORDS, ("NAMES", _NAMES[dialect]), ("LOCKED", locked if dialect == "postgresql" else "")):
         words = words.replace(token, meaning)
