@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import h11
@@ -15,12 +17,12 @@ import pytest
 import sqlalchemy as sa
 import test_collect
 from sqlmodel import select
-from test_collect import MONDAY, Reply, Site, add, rss, run, titles
+from test_collect import MONDAY, Reply, Site, add, rss, run, settings, titles
 
 from digest import collect
 from digest.collect import wire, workers
 from digest.models import Entry, Feed
-from digest.store import Database, feed_entries
+from digest.store import Database, feed_entries, newsletters, open_database
 
 site, database = test_collect.site, test_collect.database
 collecting = sys.modules[collect.run.__module__]
@@ -172,3 +174,79 @@ def test_a_head_with_nothing_to_mend_says_the_same_as_one_that_was_mended(
     monkeypatch.setattr(wire, "_PROPER", re.compile(rb"(?!)"))
     for head in proper:
         assert heard(head) == heard(wire.mended(head))
+
+
+def atom(*entries: tuple[str, str], gone: str = "") -> bytes:
+    """An Atom feed of entries by id and title, and the id of one that was taken back."""
+    told = "".join(
+        f"<entry><id>{id_}</id><title>{title}</title><updated>2026-03-01T07:00:00Z</updated></entry>"
+        for id_, title in entries
+    )
+    deleted = f'<at:deleted-entry ref="{gone}" when="2026-03-02T07:00:00Z"/>' if gone else ""
+    return (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:at="http://purl.org/atompub/tombstones/1.0">'
+        f"<title>Ours</title><id>x</id>{told}{deleted}</feed>"
+    ).encode()
+
+
+FIVE = ("One", "Two", "Three", "Four", "Five")
+# What each of them has, time after time.
+TROUBLE: dict[str, tuple[bytes, ...]] = {
+    "the same guid for two": (atom(("a", "One"), ("a", "Two")), atom(("a", "Two"), ("a", "Three"))),
+    "the same guids as another": (rss(*FIVE), rss("Six", *FIVE), rss(*FIVE[:3])),
+    "some are gone, and come back": (rss(*FIVE), rss("One", "Three", "Five"), rss(*FIVE)),
+    "new guids each time": tuple(atom(*((f"{turn}-{title}", title) for title in FIVE)) for turn in range(3)),
+    "no guids": (rss(*FIVE, guids=False), rss("Six", *FIVE, guids=False)),
+    "other titles": (atom(("a", "One"), ("b", "Two")), atom(("a", "One, corrected"), ("b", "Two"))),
+    "one taken back": (
+        atom(("a", "One"), ("b", "Two")),
+        atom(("b", "Two"), gone="a"),
+        atom(("a", "One"), ("b", "Two")),
+    ),
+    "guids that change places": (atom(("a", "One"), ("b", "Two")), atom(("b", "One"), ("a", "Two"))),
+    "nothing in between": (rss(*FIVE), rss(), rss(*FIVE)),
+    "a page in between": (rss(*FIVE), b"<!doctype html><title>Soon</title>", rss("Six", *FIVE)),
+    "cut off": (rss(*FIVE)[:-200], rss(*FIVE)),
+    "what is no text": (rss("A\0B", "C\x1bD").replace(b"About", b"\xff\xfe\x00"), rss("A\0B", "E\ufffeF")),
+    "nothing of it": (b"\0\0\0", b"", b"{}"),
+    "one as long as a book": (rss("long " * 2_000), rss("long " * 2_000, "Two")),
+}
+
+
+def kept(database: Database) -> dict[str, Any]:
+    """All that is kept of feeds and their entries, by their addresses, without what chance gave them."""
+    with database.read() as session:
+        found: dict[str, Any] = {}
+        stored = session.exec(select(Entry).order_by(Entry.id)).all()  # type: ignore[arg-type]
+        keys = {entry.id: entry.key for entry in stored}
+        for feed in session.exec(select(Feed)):
+            of_it = [entry.model_dump(exclude={"id", "feed_id"}) for entry in stored if entry.feed_id == feed.id]
+            own = feed.model_dump(exclude={"id", "next_at", "window"})
+            found[feed.url] = (own, [keys[id_] for id_ in feed.window], of_it)
+        return found
+
+
+@pytest.mark.usefixtures("patient")
+def test_of_many_feeds_stored_together_the_same_is_kept_as_of_one_at_a_time(
+    site: Site, tmp_path: Path, upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "HEAVY", 10**9)
+    with ExitStack() as ends:
+        both = []
+        for name in ("together", "alone"):
+            url = shutil.copy(upgraded_sqlite, tmp_path / name)
+            both.append(ends.enter_context(closing(open_database(f"sqlite:///{url}"))))
+            newsletters.keep(both[-1], ["daily"], now=MONDAY)
+            add(both[-1], *(f"{site.base}/{number}" for number in range(len(TROUBLE))))
+        for turn in range(3):
+            for number, bodies in enumerate(TROUBLE.values()):
+                site.pages[f"/{number}"] = Reply(bodies[turn % len(bodies)])
+            at = MONDAY.replace(hour=8 + turn)
+            reports = [
+                run(database, settings(connections=most, host_gap_seconds=0), now=at, force=True)
+                for database, most in zip(both, (len(TROUBLE), 1), strict=True)
+            ]
+            assert len({(one.new, one.edited, one.failed, one.unchanged) for one in reports}) == 1
+            together, alone = map(kept, both)
+            for url, name in zip(sorted(alone, key=lambda url: int(url.rpartition("/")[2])), TROUBLE, strict=True):
+                assert together[url] == alone[url], (name, turn)

@@ -6,8 +6,8 @@ import hashlib
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from conftest import MONDAY
 from mailing import send
 from people import enrol
 from sqlmodel import Session, select
+from starlette.testclient import TestClient
 from test_choices import NEWS, news
 
-from digest import edition, subscribe
+from digest import edition, line, subscribe, web
 from digest.config import Config
 from digest.edition import variants
 from digest.edition.held import approve
@@ -37,6 +38,7 @@ from digest.models import (
     VariantStory,
 )
 from digest.render import Finding
+from digest.render.templates import template_folder
 from digest.schedule import Turn
 from digest.store import (
     Database,
@@ -509,6 +511,105 @@ def test_an_editor_who_decides_while_mails_are_rendered_is_heard_in_all_that_are
     well(all_here)
 
 
+def drop_all(database: Database) -> None:
+    with database.write() as session:
+        for story in session.exec(select(Story)):
+            edition.drop(session, "daily", story.id or 0, dropped=True)
+
+
+def all_leave(database: Database) -> None:
+    with database.write() as session:
+        for name in READERS:
+            subscribe.remove(session, f"{name}@example.org", newsletter="daily", evidence=said())
+
+
+@pytest.mark.parametrize("act", [drop_all, all_leave])
+def test_one_that_nothing_is_left_of_once_it_was_begun_is_shown_to_nobody(box, config, clock, act):
+    come(box)
+    begin(box, config)
+    act(box)
+    assert "No. 1 is cancelled: nobody was left" in compose(box, config).why
+    with box.read() as session:
+        row = session.exec(select(Edition)).one()
+        assert (row.state, row.laying_out, told(box)) == (EditionState.CANCELLED, False, {})
+    page = TestClient(web.application(box, config, clock=clock)).get("/newsletters/daily")
+    assert page.status_code == 200 and "No. 1" not in page.text
+    assert compose(box, config).number == 0  # its slot has passed
+    join(box, "new", now=MONDAY + DAY)
+    news(box, "ai")
+    assert compose(box, config, days=2).number == 2 and told(box, 2)["new"] == [3]
+    well(box)
+
+
+@contextmanager
+def wrong_late(folder: Path, configure: Callable[..., Config]) -> Iterator[Config]:
+    """While this lasts a template cannot make the mails of one story, which come after those of two."""
+    (folder / "t").mkdir()
+    ours = (template_folder() / "edition.txt").read_text(encoding="utf-8")
+    number = "page.sections | map(attribute='stories') | map('length') | sum"  # below the first
+    (folder / "t" / "edition.txt").write_text(f"{ours}{{% if not {number} %}}{{{{ 1 // 0 }}}}{{% endif %}}")
+    yield configure(newsletters={"daily": NEWS | {"templates": "t"}})
+    (folder / "t" / "edition.txt").write_text(ours)
+
+
+def nothing(*_given: Any) -> None:
+    pass
+
+
+def die_soon(database: Database, config: Config) -> None:
+    with pytest.MonkeyPatch.context() as patched, suppress(Died, ConfigError):
+        Steps(patched, die_after(1))
+        compose(database, config)
+
+
+def two_in_turns(database: Database, config: Config) -> None:
+    def other(_step: int) -> None:
+        with suppress(ConfigError):
+            compose(database, config)
+
+    with pytest.MonkeyPatch.context() as patched, suppress(ConfigError):
+        Steps(patched, other)
+        compose(database, config)
+
+
+def take_one_out(database: Database, _config: Config) -> None:
+    with database.write() as session:
+        story = session.exec(select(Story).where(Story.seq == 2)).one()
+        edition.drop(session, "daily", story.id or 0, dropped=True)
+
+
+@pytest.mark.parametrize("meanwhile", [nothing, die_soon, two_in_turns, take_one_out])
+def test_a_template_that_is_wrong_in_a_late_mail_is_told_and_once_mended_it_goes_on(
+    all_here, configure, tmp_path, meanwhile
+):
+    with wrong_late(tmp_path, configure) as config:
+        for _ in range(2):
+            made = line.compose(all_here, config, "daily", now=MONDAY + DAY)
+            assert isinstance(made, line.Unfit)
+            assert "edition.txt, line" in made.words and "No. 1 is laid out in part, and goes on once" in made.words
+            closed(all_here)
+            assert told(all_here) == {}
+            meanwhile(all_here, config)
+    assert compose(all_here, config).number == 1
+    taken = {"ada": [1]} if meanwhile is take_one_out else {}  # what was stored stays; bob has nothing to read
+    assert told(all_here) == {name: seqs for name, seqs in ALL.items() if not taken or name != "bob"} | taken
+    assert compose(all_here, config).number == 0
+    well(all_here)
+    news(all_here, "web")
+    assert compose(all_here, config, days=2).number == 2
+    assert told(all_here, 2)["bob"] == [3]  # in a later edition as ever
+
+
+def test_a_template_that_is_wrong_at_once_begins_nothing(all_here, configure, tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "edition.txt").write_text("{{ 1 // 0 }}")
+    config = configure(newsletters={"daily": NEWS | {"templates": "t"}})
+    made = line.compose(all_here, config, "daily", now=MONDAY + DAY)
+    assert isinstance(made, line.Unfit) and "laid out" not in made.words
+    with all_here.read() as session:
+        assert not session.exec(select(Edition)).all()
+
+
 def test_no_more_mails_are_in_memory_than_are_stored_at_a_time(all_here, config, monkeypatch):
     held: list[int] = []
     make = Press.make
@@ -696,6 +797,41 @@ def test_of_a_newsletter_that_has_ended_nobody_waits_for_the_rest(box, config, d
     news(box, "ai")
     assert compose(box, config, days=2).number == 2
     assert told(box, 2).keys() == {"new"}
+
+
+@pytest.mark.long
+def test_a_newsletter_may_end_after_any_step(all_here, config):
+    """Who lays it out stops, whoever read the settings before; nothing of it stays owed, and it can begin anew."""
+    for day in range(1, 30):
+        ended: list[int | None] = []
+
+        def end(step: int, day: int = day, ended: list[int | None] = ended) -> None:
+            if step == day:
+                all_leave(all_here)
+                with all_here.write() as session:
+                    ended.append(edition_states.give_up(session, newsletters.lock(session, "daily").id or 0, "test"))
+                edition_states.drop_cancelled(all_here, now=MONDAY + day * DAY)
+
+        with pytest.MonkeyPatch.context() as patched:
+            Steps(patched, end)
+            compose(all_here, config, days=day)
+        well(all_here)
+        with all_here.read() as session:
+            assert editions.laying_out(session, 1) is None
+            row = session.exec(select(Edition).order_by(Edition.number.desc())).first()
+            assert row is None or not ended or ended[0] is None or row.state is EditionState.CANCELLED
+            owed = letters.due_count(session, now=MONDAY + 90 * DAY)
+        assert not ended or owed == {} or ended == [None]  # it was open before, as it is where one ends later
+        if not ended:
+            break
+        with all_here.write() as session:
+            for one in session.exec(select(Edition)):
+                edition_states.set_state(session, one.id or 0, EditionState.CANCELLED, "test")
+        edition_states.drop_cancelled(all_here, now=MONDAY + day * DAY)
+        for name in READERS:
+            join(all_here, name, again=True, now=MONDAY + day * DAY)
+        news(all_here, "ai", "web")
+    assert day > 8, "after each of them"
 
 
 def test_who_lays_out_what_has_ended_stops(all_here, config):

@@ -33,6 +33,7 @@ from digest.edition.held import ask_editor
 from digest.edition.report import Composed
 from digest.edition.turns import not_now
 from digest.edition.variants import TRIES, Frozen, Press, matter_of, muted_all, still, variants_of
+from digest.errors import ConfigError
 from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.render import Finding
@@ -42,6 +43,7 @@ from digest.store import Database, editions, newsletters, people, recipients, st
 _AT_A_TIME = 200  # variants rendered, and stored in one transaction
 _READERS = (500, 10_000)  # whose letters are owed in one transaction: of the first and at least, and at most
 _LASTS = 0.25  # seconds that one is to last
+NOBODY_LEFT = "nobody was left with anything to read in it"  # why it is cancelled at its end
 
 
 class _Over(Exception):
@@ -74,6 +76,18 @@ def lay_out(database: Database, name: str, config: Config, *, now: datetime) -> 
     gets the next one; who leaves gets no letter; who chooses something else gets what they chose, as far as they are
     owed no letter yet. ConfigError where template or settings are wrong: what was begun stays closed till they are not.
     """
+    try:
+        return _lay_out(database, name, config, now=now)
+    except ConfigError as error:
+        with database.read() as session:
+            half = editions.laying_out(session, newsletters.find(session, name).id or 0)
+        if half is None:
+            raise
+        then = f"No. {half.number} is laid out in part, and goes on once this is mended"
+        raise ConfigError(str(error), hint=f"{error.hint}; {then}" if error.hint else then) from None
+
+
+def _lay_out(database: Database, name: str, config: Config, *, now: datetime) -> Composed:
     findings: dict[str, Finding] = {}
     for _ in range(TRIES):
         seen = _look(database, name, config, now=now)
@@ -330,12 +344,19 @@ def _step(database: Database, seen: _Seen, name: str, some: Sequence[int], *, ma
 def _end(
     database: Database, seen: _Seen, name: str, config: Config, *, now: datetime, findings: tuple[Finding, ...]
 ) -> Composed:
-    """All letters are there: the edition opens, or waits for its editor, or stays cancelled."""
+    """All letters are there: the edition opens, or waits for its editor, or stays cancelled.
+
+    Without a mail, since all its stories were taken out meanwhile or all its readers left, it is cancelled: no page is
+    to show an empty one.
+    """
     settings = config.newsletters[name]
     with database.write() as session:
         row, edition = _locked(session, seen, name)
         edition.laying_out = False
-        if edition.state is EditionState.HELD:
+        variants, letters = editions.promised(session, seen.edition_id)
+        if edition.state is EditionState.HELD and not variants:
+            edition.state, edition.state_reason = EditionState.CANCELLED, NOBODY_LEFT
+        elif edition.state is EditionState.HELD:
             edition.state, edition.state_reason = EditionState.OPEN, ""
             wait_for_editor(edition, settings, since=now)
         row.slot_at = max(row.slot_at, edition.slot_at or edition.composed_at)
@@ -345,7 +366,8 @@ def _end(
         tallies.reopen(session, editions=[seen.edition_id])
         note(session, edition, seen.turns)
         waking.wake(session, waking.DELIVER)
-        variants, letters = editions.promised(session, seen.edition_id)
+        if not variants:
+            return Composed(name, why=f"No. {edition.number} is cancelled: {NOBODY_LEFT}")
         fullest = editions.fullest_variant(session, seen.edition_id)
         composed = Composed(
             newsletter=name,
