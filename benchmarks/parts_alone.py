@@ -3,6 +3,7 @@
     python benchmarks/parts_alone.py collect PORT FEEDS CONNECTIONS FOLDER
     python benchmarks/parts_alone.py compose STORIES VARIANTS LETTERS FOLDER
     python benchmarks/parts_alone.py deliver LETTERS FOLDER
+    python benchmarks/parts_alone.py all PORT FEEDS CONNECTIONS STORIES VARIANTS LETTERS FOLDER
 
 No line of digest runs here. `whole.py` calls it at the size of its own run, and adds the bare dialogue of `send.py`, of
 letters as large as ours. What each stage does, in one process and without threads:
@@ -14,6 +15,8 @@ letters as large as ours. What each stage does, in one process and without threa
   is due, what a variant has and whose it is, in one transaction.
 - deliver: sqlite3 changes the row of each letter twice: to being sent, before, and to sent with the reply, after. One
   commit has the ends of `BATCH` letters and the beginnings of the next.
+- all: these three one after the other in one process, on a database of its own, to tell its peak memory: with Typer,
+  whose command it is, and SQLModel, which counts what is stored at last. The dialogue has no part in it.
 
 The database is used as ours: WAL, every commit on the disk. What ours does besides has no part here, so it is above the
 floor by all of this: which feeds are due and what they said before (validators, headers, hosts left in peace), bounds
@@ -81,6 +84,12 @@ Unsubscribe: https://digest.example/unsubscribe
 
 def main() -> None:
     what, *words = sys.argv[1:]
+    if what == "all":
+        import typer
+
+        command = typer.Typer()
+        command.command()(all_of_it)
+        command(words)
     folder, numbers = Path(words[-1]), [int(word) for word in words[:-1]]
     with closing(opened(folder / "parts.db")) as database:
         print(json.dumps({"collect": collect, "compose": compose, "deliver": deliver}[what](database, *numbers)))
@@ -204,6 +213,26 @@ def deliver(database: sqlite3.Connection, letters: int) -> dict[str, Any]:
                 return letters
 
     return timed(work)
+
+
+def all_of_it(port: int, feeds: int, connections: int, stories: int, variants: int, letters: int, folder: Path) -> None:
+    from sqlmodel import Field, Session, SQLModel, create_engine, func, select
+
+    class Outbox(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+        email: str
+        state: str
+
+    path = folder / "all.db"
+    with closing(opened(path)) as database:
+        collect(database, port, feeds, connections)
+        compose(database, stories, variants, letters)
+        deliver(database, letters)
+    with Session(create_engine(f"sqlite:///{path}")) as session:
+        sent = session.exec(select(func.count()).select_from(Outbox).where(Outbox.state == "sent")).one()
+    status = Path("/proc/self/status").read_text()
+    peak = next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM")) / 1024
+    print(json.dumps({"peak_mb": round(peak), "sent": sent}))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ themselves (`parts_alone.py` says how: httpx, feedparser, Jinja, premailer, sqli
 seconds of the processor; what ours does that no part does, as admission, is in the sum of ours alone.
 `cpu_to_the_parts` is how many times as much ours takes in all. It is told and has no goal: nobody sends such letters,
 the same for each reader, with no link of theirs, no judgement of replies, and no word of who must not get one any more.
+`the_parts_alone_peak_mb` is the peak memory of a process that does all of that one after the other, but for the
+dialogue, with SQLModel and Typer loaded and used as well: beside `peak_mb`, and no goal either.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
     checkouts = {"ours": HERE} | ({"theirs": options.against.absolute()} if options.against else {})
     seen: dict[str, list[dict[str, Any]]] = {who: [] for who in checkouts}
-    dialogue, floor = [], []
+    dialogue, floor, peaks = [], [], []
     with tempfile.TemporaryDirectory(prefix="digest-whole-") as temporary, served(options.feeds) as site:
         folder = Path(temporary)
         with sink(folder) as (fast, _), proxy(fast) as port:
@@ -98,7 +100,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
                 size = child(HERE, "size", folder / f"ours{turn}", port, options.connections)["bytes"]
                 (folder / "letter.eml").write_bytes((sample() * (size // 39_000 + 2))[: size - 2] + b"\r\n")
                 dialogue.append(bare(folder, options.connections, port, options.letters)[1])
-                alone = parts(folder / f"ours{turn}", site, options)
+                alone, peak = parts(folder / f"ours{turn}", site, options)
+                peaks.append(peak)
                 floor.append(alone | {"deliver": alone["deliver"] + dialogue[-1] * options.letters})
     middle = {who: sorted(runs, key=lambda one: one["seconds"])[len(runs) // 2] for who, runs in seen.items()}
     figures: dict[str, Any] = {
@@ -109,6 +112,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": middle["ours"]["seconds"],
         "cpu_seconds": middle["ours"]["cpu"],
         "peak_mb": max(one["peak_mb"] for one in seen["ours"]),
+        "the_parts_alone_peak_mb": max(peaks),
         "stages": {
             name: {"seconds": wall, "cpu": cpu, "share": round(wall / middle["ours"]["seconds"], 3), "peak_mb": peak}
             for name, (wall, cpu, peak) in middle["ours"]["stages"].items()
@@ -144,8 +148,8 @@ def child(top: Path, what: str, folder: Path, *numbers: int) -> dict[str, Any]:
     return told(top, __file__, "--child", top, what, folder, *numbers)
 
 
-def parts(folder: Path, site: int, options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of the processor of the parts alone by stage, without the dialogue."""
+def parts(folder: Path, site: int, options: argparse.Namespace) -> tuple[dict[str, float], int]:
+    """Seconds of the processor of the parts alone by stage, and their peak in MB together, without the dialogue."""
     collect = settings(folder, 1, 1).collect.connections
     steps: dict[str, tuple[int, ...]] = {
         "collect": (site, options.feeds, collect),
@@ -153,7 +157,9 @@ def parts(folder: Path, site: int, options: argparse.Namespace) -> dict[str, flo
         "deliver": (options.letters,),
     }
     script = HERE / "benchmarks" / "parts_alone.py"
-    return {name: told(HERE, script, name, *numbers, folder)["cpu"] for name, numbers in steps.items()}
+    cpu = {name: told(HERE, script, name, *numbers, folder)["cpu"] for name, numbers in steps.items()}
+    numbers = (site, options.feeds, collect, STORIES, options.variants, options.letters)
+    return cpu, told(HERE, script, "all", *numbers, folder)["peak_mb"]
 
 
 def told(top: Path, *words: object) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy, quoprimime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -22,9 +24,11 @@ from digest.deliver.delivery import Delivery
 from digest.deliver.papers import Papers
 from digest.letter import Encoder, Folded, Recipient, Sender, Template, folded
 from digest.letter.quoted import stuffed
-from digest.models import OutboxRow, OutboxState, Variant
+from digest.models import Edition, OutboxRow, OutboxState, Variant
 from digest.render import Marker, Rendered
-from digest.store import outbox
+from digest.store import outbox, witness
+from digest.store.journal import Journal
+from digest.store.witness import Witness
 
 READERS = [f"reader{n}@example.org" for n in range(60)]
 VARIANTS = 12
@@ -335,3 +339,29 @@ def test_numbers_of_one_variant_in_forty_take_few_bytes():
 
     assert len(ranges(range(1_000_007, 1_040_007, 40))) < 4_100  # 1,000 numbers
     assert json.dumps(ranges(range(5, 505))) == '"5-504"'
+
+
+@on_sqlite
+def test_the_witness_of_a_commit_is_one_statement_one_record_and_no_reading_of_its_folder(
+    database, scattered, inbox, clock, tmp_path, monkeypatch
+):
+    journal = Journal(tmp_path / "witness")
+    database.witness = Witness(journal, clock=clock)
+    with database.write() as session:
+        edition = session.exec(select(Edition)).one()
+        witness.note_edition(session, edition.id)
+    os.utime(journal.folder, (0, 0))
+    (path,) = journal.files()
+    before, said = path.stat().st_size, Counter[str]()
+
+    def count(connection, cursor, statement, values, context, many):
+        said["commits"] += statement.startswith("BEGIN IMMEDIATE")
+        said["asked"] += "installation" in statement
+
+    sa.event.listen(database.engine, "before_cursor_execute", count)
+    monkeypatch.setattr(Path, "iterdir", None)  # what would read the folder
+    assert send(database, scattered, clock).sent == len(READERS)
+    records = [record for record in journal.read() if record["k"] == "letters"]
+    assert len(records) <= said["commits"]
+    assert said["asked"] <= said["commits"] + 2, said  # is it where it was, at the beginning and at the end
+    assert path.stat().st_size - before <= 200 * len(records) + 2 * 8 * len(READERS)

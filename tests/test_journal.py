@@ -154,3 +154,45 @@ def test_one_of_another_installation_is_set_aside_and_kept(journal):
 @given(st.sets(st.integers(1, 300)))
 def test_numbers_as_ranges_are_the_same_numbers(numbers):
     assert list(numbers_of(ranges(numbers))) == sorted(numbers)
+
+
+# ---------------------------------------------------------------- what is known without reading the folder
+
+
+@pytest.fixture
+def resting(journal):
+    """A journal that nobody began a file of for a while, so that its folder need not be read again."""
+    told(journal, 1)
+    os.utime(journal.folder, (0, 0))
+    assert journal.top().tick == 1
+    return journal
+
+
+def test_a_folder_that_rests_is_not_read_again(resting, monkeypatch):
+    monkeypatch.setattr(Path, "iterdir", None)
+    for tick in (2, 3):
+        told(resting, tick)
+        assert resting.top().tick == tick
+
+
+def test_what_another_process_writes_is_known_though_the_folder_is_not_read(resting):
+    other = Journal(resting.folder)
+    told(other, 2)
+    assert resting.top().tick == 2
+    told(other, 3, at=MONDAY + timedelta(days=31))  # a file more
+    assert resting.top().tick == 3
+    other.set_aside("elsewhere")
+    assert resting.top() is None
+    told(other, 1)
+    assert resting.top().tick == 1
+    told(resting, 2)
+    assert [record["t"] for record in other.read()] == [1, 2]
+
+
+def test_a_file_made_in_the_same_tick_of_the_clock_is_seen(journal):
+    told(journal, 1)
+    when = journal.folder.stat().st_mtime_ns
+    assert journal.top().tick == 1
+    told(Journal(journal.folder), 2, at=MONDAY + timedelta(days=31))
+    os.utime(journal.folder, ns=(when, when))
+    assert journal.top().tick == 2

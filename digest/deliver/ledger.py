@@ -266,7 +266,7 @@ class Ledger:
 
     def _note(self, session: Session, batch: Batch, done: Committed) -> None:
         """Tell the witness what is about to go out, and what became of what went."""
-        out = self._out | {letter.id: letter for letter in batch.marks}
+        out = self._out
         ended: list[tuple[outbox.Claimed, outbox.Outcome | None]]
         ended = [(out[one.letter_id], one) for one in batch.outcomes if one.letter_id in out]
         ended += [(out[letter_id], None) for letter_id, _attempt in batch.given_back if letter_id in out]

@@ -66,14 +66,14 @@ class Database:
             if self.witness is not None:
                 self.witness.attend(session)
             yield session
-            if self.witness is not None:
-                self.witness.number(session)
+            looked = self.witness is not None and self.witness.number(session)
             connection = session.connection() if session.in_transaction() else None
             if connection is not None:
                 session.flush()
                 if session.info and self.rehearsing is None:  # a rehearsal wakes nobody, and locks no job of others
                     defer_wakes(session)
-                _must_not_be_moved(connection)
+                if not looked:
+                    _must_not_be_moved(connection)
             try:
                 session.commit()
             except sa.exc.DBAPIError as error:

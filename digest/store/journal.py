@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from digest.dataclass import dataclass
 from digest.errors import StorageError
@@ -29,6 +29,7 @@ BEGIN = "begin"  # the kind (`k`) of the first record of each file: whose journa
 _NAME = re.compile(r"(\d{6,})-(\d{4}-\d{2})\.jsonl")
 PATIENCE = 60.0  # seconds for which another process is waited for
 _STEP = 64 << 10  # bytes read at a time from the end of a file
+_TICK_NS = 3_000_000_000  # no file system's clock has longer ticks than two seconds
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
 
@@ -47,39 +48,65 @@ class Top:
     installation: str
 
 
+class _Folder(NamedTuple):
+    """A folder between two changes of what it has."""
+
+    device: int
+    number: int
+    changed_ns: int
+
+
+class _File(NamedTuple):
+    """A file to which is only added, when it was so long."""
+
+    number: int
+    size: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> _File:
+        return cls(stat.st_ino, stat.st_size)
+
+
 class Journal:
     """Appends records and reads them again. Any number of processes may append at once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        self._seen: tuple[str, int, Top] | None = None  # file, its size, and what its end said
+        self._listed: tuple[_Folder, list[Path]] | None = None  # how the folder was when these were its files
+        self._seen: tuple[_File, Top] | None = None  # a file, and what its end said
 
     def files(self) -> list[Path]:
-        """The oldest first."""
+        """The oldest first. Asked at each commit while letters go out: the folder is read where it has changed."""
         try:
-            # Asked at each commit while letters go out, so without a Path for each name.
-            names = [name for name in os.listdir(self.folder) if _NAME.fullmatch(name)]  # noqa: PTH208
+            was = self.folder.stat()
+            folder = _Folder(was.st_dev, was.st_ino, was.st_mtime_ns)
+            if self._listed is not None and self._listed[0] == folder:
+                return self._listed[1]
+            names = [path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise self._trouble("read", error) from None
-        return [self.folder / name for name in sorted(names, key=lambda name: int(name.partition("-")[0]))]
+        files = [self.folder / name for name in sorted(names, key=lambda name: int(name.partition("-")[0]))]
+        # Of two files made in one tick of the file system's clock, the folder's time would not tell the second.
+        self._listed = (folder, files) if time.time_ns() - folder.changed_ns > _TICK_NS else None
+        return files
 
     def top(self, files: Sequence[Path] | None = None) -> Top | None:
         """What the last whole record says; None where there is none. StorageError where it cannot be read."""
         for path in reversed(self.files() if files is None else files):
             try:
-                if self._seen is not None and self._seen[:2] == (path.name, path.stat().st_size):
-                    return self._seen[2]
+                if self._seen is not None and self._seen[0] == _File.of(path.stat()):
+                    return self._seen[1]
                 with path.open("rb") as file:
-                    size = os.fstat(file.fileno()).st_size
+                    seen = _File.of(os.fstat(file.fileno()))
                     first = _parsed(file.readline())
-                    last = next(_backwards(file, size), None)
+                    last = next(_backwards(file, seen.size), None)
             except OSError as error:
                 raise self._trouble("read", error) from None
             if last is not None and first is not None and first.get("k") == BEGIN:
                 top = Top(int(last.get("top", 0)), str(first["installation"]))
-                self._seen = (path.name, size, top)
+                self._seen = (seen, top)
                 return top
         return None
 
@@ -98,10 +125,12 @@ class Journal:
 
     def _append(self, records: Sequence[Record], installation: str, at: datetime, sync: bool) -> None:
         files = self.files()  # nobody else adds one, while we have the lock
-        month, top = at.astimezone(UTC).strftime("%Y-%m"), self.top(files)
+        moment, top = at.astimezone(UTC), self.top(files)
+        month = f"{moment.year:04}-{moment.month:02}"
         highest = top.tick if top is not None and top.installation == installation else 0
         lines: list[Record] = list(records)
-        if top is None or not files or not files[-1].name.endswith(f"-{month}.jsonl"):
+        new = top is None or not files or not files[-1].name.endswith(f"-{month}.jsonl")
+        if new:
             number = int(files[-1].name.partition("-")[0]) + 1 if files else 1
             path = self.folder / f"{number:06}-{month}.jsonl"
             begun = {"k": BEGIN, "t": highest, "installation": installation, "at": at.isoformat(timespec="seconds")}
@@ -112,32 +141,34 @@ class Journal:
         for record in lines:
             highest = max(highest, int(record["t"]))
             texts.append(_line(record | {"top": highest}))
-        new = not path.exists()
         file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            size = os.fstat(file).st_size
-            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+            was = _File.of(os.fstat(file))
+            torn = was.size > 0 and os.pread(file, 1, was.size - 1) != b"\n"
             content = (b"\n" if torn else b"") + "".join(texts).encode()
             try:
                 _write(file, content)
                 if sync:
                     _sync(file)
             except OSError:
-                os.ftruncate(file, size)
+                os.ftruncate(file, was.size)
                 raise
         finally:
             os.close(file)
         if new:
             _sync_folder(self.folder)
-        self._seen = (path.name, size + len(content), Top(highest, installation))
+        self._seen = (was._replace(size=was.size + len(content)), Top(highest, installation))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if not self.folder.is_dir():
+        path, how = f"{self.folder}/lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+        try:
+            lock = os.open(path, how, 0o600)
+        except FileNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
             _sync_folder(self.folder.parent)
-        lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            lock = os.open(path, how, 0o600)
         try:
             self._take(lock)
             yield
@@ -221,12 +252,13 @@ def _write(file: int, content: bytes) -> None:
 
 
 def _line(record: Record) -> str:
-    values = ((json.dumps(key), v.json if isinstance(v, Written) else compact(v)) for key, v in record.items())
+    if not any(isinstance(value, Written) for value in record.values()):
+        return compact(record) + "\n"
+    values = ((compact(key), v.json if isinstance(v, Written) else compact(v)) for key, v in record.items())
     return "{" + ",".join(f"{key}:{value}" for key, value in values) + "}\n"
 
 
-def compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+compact = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` would make one for each value
 
 
 def _parsed(line: bytes) -> Record | None:
@@ -273,25 +305,16 @@ def ranges(numbers: Iterable[int]) -> str:
     Letters go out variant by variant, and of each in their order: so these are few characters a letter.
     """
     parts: list[str] = []
-    before = 0
-    begin = last = None
-
-    def add() -> None:
-        nonlocal before
-        if begin is None or last is None:
-            return
-        if parts:
-            parts.append(f"+{begin - before}-{last - begin}" if last != begin else f"+{begin - before}")
-        else:
-            parts.append(f"{begin}-{last}" if last != begin else f"{begin}")
-        before = last
-
-    for number in sorted(set(numbers)):
-        if last is None or number != last + 1:
-            add()
-            begin = number
-        last = number
-    add()
+    rest = sorted(set(numbers))
+    before, begin = 0, rest[0] if rest else 0
+    for number, following in zip_longest(rest, rest[1:]):
+        if following == number + 1:
+            continue
+        told = f"+{begin - before}" if parts else f"{begin}"
+        if begin != number:
+            told += f"-{number - begin if parts else number}"
+        parts.append(told)
+        before, begin = number, following
     return ",".join(parts)
 
 

@@ -34,7 +34,7 @@ from digest.models import (
     Subscriber,
     address_key,
 )
-from digest.store.journal import Journal, Record, Written, compact, ranges
+from digest.store.journal import Journal, Record, Top, Written, compact, ranges
 
 if TYPE_CHECKING:
     from digest.store.outbox import Claimed, Outcome
@@ -92,13 +92,16 @@ class Witness:
         """From here on what this session does may be noted."""
         session.info[_KEY] = Notes(self)
 
-    def number(self, session: Session) -> None:
-        """Give what was noted its tick, as the last thing before the COMMIT. PutBack where letters may not go out."""
+    def number(self, session: Session) -> bool:
+        """Give what was noted its tick, as the last thing before the COMMIT. PutBack where letters may not go out.
+
+        Where something was noted the database was also seen not to be moved elsewhere; ConfigError where it was.
+        """
         notes: Notes = session.info[_KEY]
         if not notes.records:
-            return
+            return False
         session.flush()
-        standing = self.standing(session, lock=True)
+        standing = self._ticked(session)
         if standing.is_ == "older" and notes.guarded:
             raise self.objection(session, standing)
         if standing.is_ == "another":
@@ -107,11 +110,12 @@ class Witness:
             self._tell_lost()
         put_back = standing.is_ == "older"
         tick = max(standing.tick, standing.seen) if put_back else standing.tick + 1
-        if not put_back:
-            _in_words(session, "UPDATE installation SET tick = ?", tick)
+        if put_back:  # it stays as old as it is until somebody goes on with it
+            session.execute(sa.update(Installation).values(tick=standing.tick))
         notes.installation = standing.witness if put_back else standing.installation
         for record in notes.records:
             record["t"] = tick
+        return True
 
     def keep(self, session: Session) -> None:
         """Tell the journal what was committed. Unwitnessed where it cannot be told and letters wait for it."""
@@ -136,16 +140,24 @@ class Witness:
 
     # ------------------------------------------------------------ is this the database that it was?
 
-    def standing(self, session: Session, *, lock: bool = False) -> Standing:
-        """Of a session that has read nothing yet, or that holds the `lock`: an older view would seem put back."""
+    def standing(self, session: Session) -> Standing:
+        """Of a session that has read nothing yet: an older view would seem put back."""
         top = self.journal.top()  # first: what it says was committed before, so the row that is read now knows of it
-        shared = session.get_bind().dialect.name == "postgresql"
-        row: Any = _in_words(session, _LOCKED if lock and shared else _STANDS).first()
-        if row is None:
-            raise StorageError("the database does not say whose it is", hint="its table `installation` is empty")
-        installation, tick = row
-        if lock and shared:
-            self._sign(session, tick)
+        installation, tick, _moved_to = _row(session, _STANDS)
+        return self._stands(session, top, installation, tick)
+
+    def _ticked(self, session: Session) -> Standing:
+        """How it stood before its tick was raised by one, by the statement that raises it: others wait from here on."""
+        top = self.journal.top()
+        installation, tick, to = _row(session, _TICKS)
+        if to:
+            raise moved(to)
+        if session.get_bind().dialect.name == "postgresql":
+            self._sign(session, tick - 1)
+        return self._stands(session, top, installation, tick - 1)
+
+    @staticmethod
+    def _stands(session: Session, top: Top | None, installation: str, tick: int) -> Standing:
         if top is None:
             return Standing("lost" if tick else "new", tick, installation)
         found = Standing("ok", tick, installation, top.tick, top.installation)
@@ -279,16 +291,15 @@ def moved(to: str) -> ConfigError:
     )
 
 
-_STANDS = "SELECT id, tick FROM installation"
-_LOCKED = "SELECT id, tick FROM installation FOR UPDATE"
+_STANDS = "SELECT id, tick, moved_to FROM installation"
+_TICKS = "UPDATE installation SET tick = tick + 1 RETURNING id, tick, moved_to"
 
 
-def _in_words(session: Session, statement: str, *values: object) -> sa.CursorResult[Any]:
-    """A statement that each commit costs while letters go out: SQLAlchemy's own way there takes longer than it."""
-    connection = session.connection()
-    if connection.dialect.paramstyle != "qmark":
-        statement = statement.replace("?", "%s")
-    return connection.exec_driver_sql(statement, values)
+def _row(session: Session, statement: str) -> Any:
+    """What one of these says. Each commit asks it while letters go out: SQLAlchemy's own way takes longer than it."""
+    for row in session.connection().exec_driver_sql(statement).cursor.fetchall():
+        return row
+    raise StorageError("the database does not say whose it is", hint="its table `installation` is empty")
 
 
 def _in_use(session: Session) -> bool:
@@ -452,6 +463,8 @@ def _by_edition(witness: Witness, session: Session, letters: Iterable[Claimed]) 
 
 def _dates(witness: Witness, session: Session, marked: Sequence[tuple[Claimed, datetime]]) -> Record:
     """The Date of most of these letters, which is that of now, and of the others; by "" notices, by their numbers."""
+    if len({moment for _, moment in marked}) == 1:
+        return {"dated": marked[0][1].isoformat(timespec="seconds")}
     by_moment: dict[datetime, list[Claimed]] = {}
     for letter, moment in marked:
         by_moment.setdefault(moment, []).append(letter)
