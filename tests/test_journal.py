@@ -81,7 +81,7 @@ def test_a_long_last_record_is_found(journal):
 ROWS = st.lists(st.lists(st.integers() | st.text(st.characters(exclude_categories=[])) | st.none(), max_size=4))
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(rows=ROWS, name=st.text())
 def test_rows_that_were_text_already_make_the_same_line_byte_by_byte(tmp_path_factory, rows, name):
     """What older releases wrote and read: whatever stands in a row, surrogates, separators of lines and all."""
