@@ -197,7 +197,8 @@ _OTHER_THINGS = re.compile(
 _HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
 _ENDS = re.compile(
-    r"\b(?:subscription|newsletter|membership|abo|abonnement|laufzeit|vertrags?)?(?:einde?|ende?|ends|ended)\b"
+    r"(?<!front )(?<!back )(?<!high )\b(?:subscription|newsletter|membership|abo|abonnement|laufzeit|vertrags?)?"
+    r"(?:einde?|ende?|ends|ended)\b"
     r"|end ?dat(?:e|um)\b|\bend(?:at|on)\b|expir|ablauf|abgelaufen|scadenz|caduc|verloop|verlopen|vencim|истек"
     r"|оконч|koniec|konec|終了|期限|到期|만료|종료|\bfin(?: d|$)|\blost$"
 )
