@@ -35,7 +35,6 @@ from digest.models import (
     address_key,
 )
 from digest.store.journal import Journal, Record, Written, compact, ranges
-from digest.store.witness_tables import Installation, WitnessedEntry
 
 if TYPE_CHECKING:
     from digest.store.outbox import Claimed, Outcome
@@ -157,6 +156,8 @@ class Witness:
 
     def _sign(self, session: Session, tick: int) -> None:
         """Write down that letters go out from this machine, too. The row is locked."""
+        from digest.store.witness_tables import Installation
+
         (known,) = session.execute(sa.select(col(Installation.witnesses))).one()
         if self.machine not in known:
             latest = sorted(known.items(), key=lambda item: -item[1])[: _MOST_MACHINES - 1]
@@ -175,6 +176,8 @@ class Witness:
         """Other machines that letters went out from. A SQLite file is one machine's, whatever that was called."""
         if session.get_bind().dialect.name == "sqlite":
             return []
+        from digest.store.witness_tables import Installation
+
         return sorted(session.exec(select(Installation)).one().witnesses.keys() - {self.machine})
 
     def require(self, session: Session) -> None:
@@ -510,12 +513,16 @@ def note_pause(session: Session, subscription_id: int, until: datetime | None) -
 
 def remembers(session: Session, newsletter_id: int) -> bool:
     """Was this database put back, and is something of a newsletter's entries known from the witness?"""
+    from digest.store.witness_tables import WitnessedEntry
+
     mine = sa.select(col(WitnessedEntry.mark)).where(col(WitnessedEntry.newsletter_id) == newsletter_id)
     return session.execute(mine.limit(1)).first() is not None
 
 
 def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[str, int]:
     """The former seqs of entries by their marks."""
+    from digest.store.witness_tables import WitnessedEntry
+
     mine = sa.select(col(WitnessedEntry.mark), col(WitnessedEntry.seq))
     mine = mine.where(col(WitnessedEntry.newsletter_id) == newsletter_id)
     found: dict[str, int] = {}
@@ -528,4 +535,6 @@ def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[st
 
 def notice_went_out(session: Session, key: str) -> bool:
     """Did a notice with this key go out before the database was put back?"""
+    from digest.store.witness_tables import WitnessedEntry
+
     return session.get(WitnessedEntry, (0, notice_mark(key))) is not None
