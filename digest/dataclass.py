@@ -2,7 +2,8 @@
 
 Python writes the text of six methods for each frozen class and compiles it, which was a tenth of a start. Here those
 that compare, hash and show are the same for all, told only which fields they are for; `__init__`, which must be quick,
-is compiled when the first value is made. Fields, `replace`, `asdict` and `match` are Python's.
+is compiled when it is first asked for: by the first value, or by `inspect` and `help`. Fields, `replace`, `asdict` and
+`match` are Python's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def _made(kind: type, eq: bool, frozen: bool, slots: bool) -> type:
     hashes = kind.__dict__.get("__hash__") is not None  # its own; without one, Python notes None beside its `__eq__`
     cls: type = _bare(init=False, repr=False, eq=False, slots=slots)(kind)
     there = fields(cls)
-    methods = [_init(cls, frozen), _repr([one.name for one in there if one.repr])]
+    if "__init__" not in cls.__dict__:
+        cls.__init__ = _Init(cls, frozen)  # type: ignore[misc]
+    methods = [_repr([one.name for one in there if one.repr])]
     if eq:
         methods.append(_eq(_values([one.name for one in there if one.compare])))
         if frozen and not hashes:
@@ -105,18 +108,21 @@ def _state(names: list[str]) -> list[Callable[..., Any]]:
     return [__getstate__, __setstate__]
 
 
-def _init(cls: Any, frozen: bool) -> Callable[..., Any]:
-    def __init__(self: Any, *given: Any, **named: Any) -> None:
-        # Two threads may both compile it, and it is the same.
-        cls.__init__ = made = _compiled(cls, frozen)
-        made(self, *given, **named)
+class _Init:
+    """Stands for the `__init__` of a class until somebody asks for it, and then makes way for it."""
 
-    return __init__
+    def __init__(self, cls: Any, frozen: bool) -> None:
+        self.cls, self.frozen = cls, frozen
+
+    def __get__(self, value: Any, kind: type | None = None) -> Any:
+        # Two threads may both compile it, and it is the same.
+        self.cls.__init__ = made = _compiled(self.cls, self.frozen)
+        return made if value is None else made.__get__(value, kind)
 
 
 def _compiled(cls: type, frozen: bool) -> Callable[..., Any]:
     """The `__init__` that Python would make."""
-    scope: dict[str, Any] = {"_set": object.__setattr__, "_unsaid": MISSING}
+    scope: dict[str, Any] = {"__name__": cls.__module__, "_set": object.__setattr__, "_unsaid": MISSING}
     heads, body = ["self"], []
     for one in fields(cls):
         default, value = _default(one, scope), one.name
@@ -132,6 +138,7 @@ def _compiled(cls: type, frozen: bool) -> Callable[..., Any]:
     exec(f"def __init__({', '.join(heads)}):\n" + "\n".join(body or ["  pass"]), scope)  # noqa: S102  (our own names)
     method: Callable[..., Any] = scope["__init__"]
     method.__qualname__ = f"{cls.__qualname__}.__init__"
+    method.__annotations__ = {one.name: one.type for one in fields(cls) if one.init} | {"return": None}
     return method
 
 

@@ -7,8 +7,11 @@ import dataclasses
 import importlib
 import inspect
 import pickle
+import pydoc
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, asdict, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +20,7 @@ from typing import Any, ClassVar
 import pytest
 
 import digest
-from digest.dataclass import _compiled, dataclass
+from digest.dataclass import _compiled, _Init, dataclass
 
 PACKAGE = Path(digest.__file__).parent
 OURS = "from digest.dataclass import dataclass\n"
@@ -198,6 +201,52 @@ def test_a_class_of_which_no_value_was_made_yet_knows_those_of_another_process()
     assert made == made.__class__(1)
     for value in (Point(1), Deep(1), Loose(2), Thin(1), Wide(1)):
         assert pickle.loads(pickle.dumps(value)) == copy.deepcopy(value) == value
+
+
+@pytest.mark.parametrize("ask", [inspect.signature, pydoc.render_doc, lambda cls: cls(1), lambda cls: cls.__init__])
+def test_an_init_is_there_for_whoever_asks(ask):
+    """Before any value was made: nothing of how it is put off is to be seen, in signatures, help and debuggers."""
+
+    @dataclass(frozen=True)
+    class Base:
+        a: int
+
+    @dataclass(frozen=True)
+    class Fresh(Base):
+        b: str = "b"
+
+        def said(self) -> str:
+            return super().__repr__()
+
+    class Plain(Fresh):
+        def __init__(self, a: int) -> None:
+            super().__init__(a, "plain")
+
+    assert isinstance(vars(Fresh)["__init__"], _Init)
+    shown = ask(Fresh)
+    assert inspect.isfunction(vars(Fresh)["__init__"])
+    if ask in (inspect.signature, pydoc.render_doc):
+        assert "(a: 'int', b: 'str' = 'b') -> None" in str(shown)
+    assert (vars(Fresh)["__init__"].__module__, Fresh.__init__.__qualname__[-14:]) == (__name__, "Fresh.__init__")
+    assert ask is pydoc.render_doc or isinstance(vars(Base)["__init__"], _Init)  # nobody asked for that
+    assert (Plain(1).b, Base(1).a, Fresh(1).said()[-10:]) == ("plain", 1, "Fresh(a=1)")
+
+
+def test_threads_that_make_the_first_value_together_each_get_theirs():
+    for _ in range(20):
+
+        @dataclass(frozen=True)
+        class Fresh:
+            a: int
+
+        start = threading.Barrier(4)
+
+        def make(number: int, cls: Any = Fresh, start: threading.Barrier = start) -> int:
+            start.wait()
+            return cls(number).a
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(make, range(4))) == [0, 1, 2, 3]
 
 
 def test_what_is_missing_or_too_much_is_told_as_ever():

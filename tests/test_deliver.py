@@ -381,6 +381,36 @@ def test_what_was_given_back_by_a_commit_whose_answer_is_lost_is_not_given_back_
     assert set(states(database).values()) == {"sending" if meanwhile == "another" else "owed"}
 
 
+@pytest.mark.parametrize("meanwhile", ["nobody", "another"])
+def test_a_mark_whose_answer_is_lost_is_not_taken_for_that_of_another(database, mailing, clock, monkeypatch, meanwhile):
+    """It was not stored, and theirs has the number that ours would have had: both would send."""
+    config = mailing()
+    owe(database, config, "ada@example.org")
+    ours, theirs = ledger_of(database, config, clock), ledger_of(database, config, clock)
+    (ada,) = looked_for(ours)
+    write = Database.write
+
+    @contextmanager
+    def losing(self):
+        with suppress(ZeroDivisionError), write(self) as session:
+            yield session
+            if meanwhile == "another":
+                raise ZeroDivisionError
+        monkeypatch.undo()
+        clock.pass_(hours=1)
+        if meanwhile == "another":
+            assert theirs.commit(Batch(marks=looked_for(theirs))).marked == {ada.id: 1}
+        raise CommitUnknown("the database was lost during a COMMIT")
+
+    monkeypatch.setattr(Database, "write", losing)
+    if meanwhile == "nobody":
+        assert ours.commit(Batch(marks=[ada])).marked == {ada.id: 1}
+        return
+    with pytest.raises(StorageError, match="lost what was being written"):
+        ours.commit(Batch(marks=[ada]))
+    assert ours.commit(Batch(marks=[ada])).marked == {}
+
+
 @on_sqlite
 def test_a_letter_that_another_put_off_or_that_is_given_back_is_not_marked_from_an_old_claim(database, mailing, clock):
     config = mailing()

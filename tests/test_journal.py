@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from conftest import MONDAY
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.errors import StorageError
-from digest.store.journal import Journal, numbers_of, ranges
+from digest.store.journal import Journal, Written, compact, numbers_of, ranges
 
 OURS = "installation-one"
 
@@ -75,6 +76,26 @@ def test_a_long_last_record_is_found(journal):
     told(journal, 1)
     told(journal, 2, tape="x" * 300_000)
     assert Journal(journal.folder).top().tick == 2
+
+
+ROWS = st.lists(st.lists(st.integers() | st.text(st.characters(exclude_categories=[])) | st.none(), max_size=4))
+
+
+@settings(max_examples=6)
+@given(rows=ROWS, name=st.text())
+def test_rows_that_were_text_already_make_the_same_line_byte_by_byte(tmp_path_factory, rows, name):
+    """What older releases wrote and read: whatever stands in a row, surrogates, separators of lines and all."""
+    journal = Journal(tmp_path_factory.mktemp("witness"))
+    tape = Written(f"[{','.join(map(compact, rows))}]")
+    told(journal, 1, name=name, tape=tape, last={"é": [1.5, True]})
+    (path,) = journal.files()
+    plain = {"k": "letters", "t": 1, "name": name, "tape": rows, "last": {"é": [1.5, True]}, "top": 1}
+    line = path.read_bytes().splitlines(keepends=True)[-1]
+    assert line == json.dumps(plain, separators=(",", ":")).encode() + b"\n"
+    assert list(journal.read()) == [plain]
+    path.write_bytes(path.read_bytes()[: -1 - len(line) // 2])  # killed while it was written
+    told(journal, 2)
+    assert [record["t"] for record in Journal(journal.folder).read()] == [2]
 
 
 def test_a_month_has_its_file_and_a_clock_that_leaps_loses_nothing(journal):

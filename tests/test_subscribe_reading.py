@@ -173,9 +173,76 @@ def test_the_end_of_a_subscription_is_asked_about(title):
         states(f"email,{title}\na@example.com,\nb@example.com,2024-02-01\n")
 
 
-@pytest.mark.parametrize("title", ["Trabaja", "Weekend newsletter", "Recommended by", "Annual revenue", "Handicap"])
+HARMLESS = [
+    "Trabaja",
+    "Weekend newsletter",
+    "Recommended by",
+    "Annual revenue",
+    "Handicap",
+    "Carretera",
+    "Script alerts",
+]
+HARMLESS += [
+    "Script alerts",
+    "Investor notes",
+    "Orders cancelled",
+    "Event cancelled",
+    "Accepts cancellation policy",
+    "Planta Baja",
+]
+HARMLESS += [
+    "Permission to send",
+    "Newsletter Studierende",
+    "Newsletter for friends",
+    "Newsletter Wochenende",
+    "Front-End newsletter",
+]
+HARMLESS += ["Newsletter back end"]
+
+
+@pytest.mark.parametrize("title", HARMLESS)
 def test_what_only_sounds_like_leaving_is_none(title):
     assert states(f"email,{title}\na@example.com,yes\nb@example.com,yes\n") == ["active", "active"]
+
+
+@pytest.mark.parametrize("value", ["Granular", "Campanula", "Carretera", "Rebaja", "Order cancelled", "Script Alley"])
+def test_a_value_that_only_sounds_like_leaving_is_kept(value):
+    where, rows = read(f"email,remark\na@example.com,{value}\nb@example.com,fine\n")
+    assert where.person(rows[0]).fields == {"remark": value} and where.person(rows[0]).state == "active"
+
+
+def test_states_say_who_ended_it_and_whether_a_mailbox_was_only_full():
+    told = "Unsubscribed by Admin,removed_by_owner,Soft bounced,softBounced,Hard bounced"
+    rows = "".join(f"{n}@example.com,{state}\n" for n, state in enumerate(told.split(",")))
+    assert states(f"email,status\n{rows}") == ["unsubscribed", "unsubscribed", "active", "active", "bounced"]
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "# exported 2026-05-01\n",
+        "# of a@b.example\n# two, three, four, five\n\n",
+        "Subscribers\n",
+        '"Report, whole"\nGenerated:;1 May\n\n',
+    ],
+)
+def test_what_a_report_says_before_its_header_is_left_out(lead):
+    found = sheet.read(io.BytesIO(f"{lead}Name;E-Mail\nAnn;a@example.com\n".encode()), name="list.csv")
+    assert (found.separator, found.header) == (";", ["Name", "E-Mail"])
+    assert [(row.line, row.cells) for row in found.records] == [(lead.count("\n") + 2, ["Ann", "a@example.com"])]
+
+
+@pytest.mark.parametrize("text", ["#,Email\n1,a@example.com\n", "Kontakt,Kanal,Ort\nAnn,email,Bonn\n", "# only this\n"])
+def test_a_header_stays_one_whatever_follows(text):
+    assert sheet.read(io.BytesIO(text.encode()), name="list.csv").header == text.splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize(
+    "text", ["email\r\na@example.com\r\n\x1a", "email\na@example.com\x1a\0\0", "#\na@example.com\n\x1a"]
+)
+def test_the_sign_by_which_dos_ends_a_file_is_no_row(text):
+    found = sheet.read(io.BytesIO(text.encode()), name="list.csv")
+    assert [row.cells for row in found.records] == [["a@example.com"]]
 
 
 @pytest.mark.parametrize(

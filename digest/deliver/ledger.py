@@ -158,7 +158,7 @@ class Ledger:
                 with self.database.read() as session:
                     stored = outbox.landed(
                         session,
-                        marked=done.marked,
+                        marked={letter: (number, done.marked_until) for letter, number in done.marked.items()},
                         outcomes=batch.outcomes,
                         given_back={letter: (number, self._until.get(letter)) for letter, number in batch.given_back},
                         claim=done.claim,

@@ -180,28 +180,28 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
 def landed(
     session: Session,
     *,
-    marked: Mapping[int, int],
+    marked: Mapping[int, tuple[int, datetime | None]],
     outcomes: Sequence[Outcome],
     given_back: Mapping[int, tuple[int, datetime | None]],
     claim: Claim | None,
 ) -> bool:
     """Was a transaction stored that did this to letters? Asked where its end was not heard of.
 
-    A lease keeps all others away from what it marked and claimed, and what it settled has no way back but by hand.
-    What it gave back (by letter: the attempt, and until when it was ours) another may have marked since, under the same
-    number: it is ours only while the row says that moment.
+    What it settled has no way back but by hand. What it marked or gave back (by letter: the attempt, and until when it
+    is ours) another may have marked since, under the same number: where no claim was written down, where our lease is
+    over, or once it was given back. It is ours only while the row says that moment.
     """
+    as_marked = sa.select(_BOX.c.id, _BOX.c.attempts, _BOX.c.due_at).where(_BOX.c.state == OutboxState.SENDING)
     if marked:
-        letter_id, number = next(iter(marked.items()))
-        query = sa.select(_BOX.c.id).where(_BOX.c.id == letter_id, _BOX.c.attempts == number)
-        return session.execute(query).first() is not None
+        letter_id = next(iter(marked))
+        row = session.execute(as_marked.where(_BOX.c.id == letter_id)).first()
+        return row is not None and (row.attempts, row.due_at) == marked[letter_id]
     if outcomes:
         last = outcomes[-1]
         query = sa.select(_BOX.c.state).where(_BOX.c.id == last.letter_id, _BOX.c.attempts == last.attempt)
         return session.execute(query).scalar() not in (None, OutboxState.SENDING)
     if given_back:
-        columns = sa.select(_BOX.c.id, _BOX.c.attempts, _BOX.c.due_at).where(_BOX.c.state == OutboxState.SENDING)
-        rows = session.execute(columns.where(_BOX.c.id.in_(given_back))).all()
+        rows = session.execute(as_marked.where(_BOX.c.id.in_(given_back))).all()
         return not any((row.attempts, row.due_at) == given_back[row.id] for row in rows)
     if claim is not None and claim.letters:  # of one that was not written down, nothing can be lost
         query = sa.select(_BOX.c.state).where(_BOX.c.id == claim.letters[0].id)

@@ -111,6 +111,8 @@ class Witness:
         put_back = standing.is_ == "older"
         tick = max(standing.tick, standing.seen) if put_back else standing.tick + 1
         if put_back:  # it stays as old as it is until somebody goes on with it
+            from digest.store.witness_tables import Installation
+
             session.execute(sa.update(Installation).values(tick=standing.tick))
         notes.installation = standing.witness if put_back else standing.installation
         for record in notes.records:
@@ -168,7 +170,6 @@ class Witness:
 
     def _sign(self, session: Session, tick: int) -> None:
         """Write down that letters go out from this machine, too. The row is locked."""
-
         from digest.store.witness_tables import Installation
 
         (known,) = session.execute(sa.select(col(Installation.witnesses))).one()
@@ -189,7 +190,6 @@ class Witness:
         """Other machines that letters went out from. A SQLite file is one machine's, whatever that was called."""
         if session.get_bind().dialect.name == "sqlite":
             return []
-
         from digest.store.witness_tables import Installation
 
         return sorted(session.exec(select(Installation)).one().witnesses.keys() - {self.machine})
@@ -528,7 +528,6 @@ def note_pause(session: Session, subscription_id: int, until: datetime | None) -
 
 def remembers(session: Session, newsletter_id: int) -> bool:
     """Was this database put back, and is something of a newsletter's entries known from the witness?"""
-
     from digest.store.witness_tables import WitnessedEntry
 
     mine = sa.select(col(WitnessedEntry.mark)).where(col(WitnessedEntry.newsletter_id) == newsletter_id)
@@ -537,7 +536,6 @@ def remembers(session: Session, newsletter_id: int) -> bool:
 
 def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[str, int]:
     """The former seqs of entries by their marks."""
-
     from digest.store.witness_tables import WitnessedEntry
 
     mine = sa.select(col(WitnessedEntry.mark), col(WitnessedEntry.seq))
@@ -552,7 +550,6 @@ def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[st
 
 def notice_went_out(session: Session, key: str) -> bool:
     """Did a notice with this key go out before the database was put back?"""
-
     from digest.store.witness_tables import WitnessedEntry
 
     return session.get(WitnessedEntry, (0, notice_mark(key))) is not None

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import BinaryIO
 
 from digest.errors import BadInput
@@ -36,6 +36,7 @@ EMAIL_TITLES = (
     *("eメール", "이메일", "useremail", "primaryemail", "contactemail"),
 )
 MAX_LINE = 100_000  # characters, of a line and of a record
+LEAD = 12  # lines that a report may put before its header
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
 
 _SEP_LINE = re.compile(r'\s*"?sep=(.)"?[\s,;]*', re.IGNORECASE)  # Excel's own first line
@@ -166,6 +167,8 @@ class _Lines:
 
     def __next__(self) -> str:
         line = self._back.popleft() if self._back else self._text.readline(MAX_LINE)
+        if line.endswith(("\x1a", "\0")):  # without an end of line: DOS ends a file so
+            line = line.rstrip("\x1a\0")
         if not line:
             self.ended = True
             raise StopIteration
@@ -207,9 +210,35 @@ def _separator(lines: _Lines) -> tuple[str, list[str]]:
         lines.give_back(0)
         return told[1], next(csv.reader([following], delimiter=told[1]), [])
     lines.give_back(len(lines.taken) - 1)
-    ways = {separator: next(csv.reader([first], delimiter=separator), []) for separator in SEPARATORS}
+    best, cells = _cut(first)
+    if any(_known(cell) for cell in cells):
+        return best, cells
+    return _behind_lead(lines, first) or (best, cells)
+
+
+def _cut(line: str) -> tuple[str, list[str]]:
+    """The separator of a line, and its cells."""
+    ways = {separator: next(csv.reader([line], delimiter=separator), []) for separator in SEPARATORS}
     best = max(ways, key=lambda s: (any(_known(cell) for cell in ways[s]), len(ways[s])))
     return best, ways[best]
+
+
+def _behind_lead(lines: _Lines, first: str) -> tuple[str, list[str]] | None:
+    """The same of the header where lines of a report or comments stand before it, which are left out; else None."""
+    lines.begin()
+    try:
+        for line in islice(lines, LEAD):
+            best, cells = _cut(line)
+            header = any(bare(cell) in EMAIL_TITLES for cell in cells)
+            if header or (first.startswith("#") and not line.startswith("#") and any(map(_known, cells))):
+                lines.give_back(len(lines.taken) - 1)
+                return best, cells
+            if not line.startswith("#") and ("@" in line or sum(map(bool, cells)) > 2):
+                break
+    except _TooLong:
+        pass
+    lines.give_back(0)
+    return None
 
 
 def _known(cell: str) -> bool:

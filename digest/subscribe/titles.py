@@ -74,6 +74,7 @@ NO = frozenset(
      "nee", "onwaar", "nie", "нет", "ні", "ne", "nej", "hayır", "hayir", "いいえ", "否", "不", "아니요", "無", "ei",
      "0.0")
 )  # fmt: skip
+_WHO = ("admin", "administrator", "owner", "user", "subscriber", "contact", "recipient", "sender", "customer")
 # What a word says: a state, or why the address gets no letters at all.
 WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("active", "subscribed", "enabled", "confirmed"), ACTIVE),
@@ -103,6 +104,7 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("paused", "by-user", "by-moderator", "temporary-hold", "temp-hold"), PAUSED),
     **dict.fromkeys(("unsubscribed", "unsubscribe", "unsub", "unsubbed"), LEFT),
     **dict.fromkeys(("left", "optout", "opted-out", "opt-out", "un-subscribed"), LEFT),
+    **{f"{gone}-by-{who}": LEFT for gone in ("unsubscribed", "removed", "deleted", "opted-out") for who in _WHO},
     **dict.fromkeys(("cancelled", "canceled", "disabled", "removed"), LEFT),
     **dict.fromkeys(("deleted", "archived", "inactive", "redacted"), LEFT),
     **dict.fromkeys(("abgemeldet", "gekündigt", "ausgetragen", "inaktiv", "désabonné", "désinscrit", "inactif"), LEFT),
@@ -119,6 +121,7 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("avmeldt", "avanmäld", "avprenumererad", "odhlášený", "leiratkozott", "dezabonat"), LEFT),
     **dict.fromkeys(("peruttu", "διαγράφηκε", "配信停止", "停止", "退訂", "已退訂", "已取消"), LEFT),
     **dict.fromkeys(("해지", "수신거부", "구독취소", "הוסר", "לא-פעיל", "ملغى", "غير-نشط"), LEFT),
+    **dict.fromkeys(("soft-bounced", "soft-bounce", "softbounced", "softbounce"), ACTIVE),  # and they get the next
     **dict.fromkeys(("bounced", "cleaned", "undeliverable"), BOUNCED),
     **dict.fromkeys(("unreachable", "hard-bounced", "invalid", "bounce"), BOUNCED),
     **dict.fromkeys(("エラー", "退信"), BOUNCED),
@@ -143,11 +146,10 @@ _ROOTS = {
     r"|donotmail"
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
-    r"|cancel+ed|cancel+ation|^cancel|cancelad|cancelac|cancelam|cancellat|cancellaz|gelosch|supprime|eliminad"
-    r"|rimoss|verwijderd|usunie|удален|отмен|прекращ|iptal|终止|終止|取消|購読停止|בוטל|ביטול|ملغ|الغاء"
-    r"|(?:^|subscription|newsletter|membership)ended|stopped|stopdate|stopgezet|gestopt|gestoppt|beendet|beeindig"
-    r"|abbestell|austritt|ausgetreten|storn[oi]|an+ul[ael]|arrete|opgezegd|opzeg|avslut|opsagt|oph[oø]r|opphor|paatty|zrusen"
-    r"|deactivat|deaktiv|desactiv|inactivesince|inaktivseit|inactifdepuis|churned|churndate|dateremoved|(?<!tra)baja$"
+    r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|rimoss|verwijderd|usunie|удален|прекращ|终止|終止|購読停止|בוטל|ביטול|ملغ|الغاء"
+    r"|(?:^|subscription|newsletter|membership)ended|stopgezet|gestopt|gestoppt|beendet|beeindig"
+    r"|abbestell|austritt|ausgetreten|opgezegd|opzeg|avslut|opsagt|oph[oø]r|opphor|paatty|zrusen"
+    r"|inactivesince|inaktivseit|inactifdepuis|churned|churndate|dateremoved"
     r"|^left(?:on|thelist)?$|^quit(?:date)?$|^exit(?:date)?$|newsletteroff$|newsletteraus$|newsletteruit$",
     "blocked": r"locked|rejected|deadmail|deademail|deadaddress|returnedmail|returnedemail|mailreturned|npai|nondistrib"
     r"|letilt|respins|επιστροφ|αποκλε|반송|차단|חסום|محظور"
@@ -180,12 +182,25 @@ _ROOTS = {
     r"|deliverystat|emailstat|legalbasis|rechtsgrund|subbed",
 }  # fmt: skip
 _KINDS = [(kind, re.compile(roots)) for kind, roots in _ROOTS.items()]
+# What is said of subscriptions as of much else, by words (`_worded`): "Carretera" has no "arrêté" in it, and who has a
+# cancelled order did not leave.
+_CALLED_OFF = re.compile(
+    r"\b(?:subscription|newsletter|membership|abo)?(?:stopped|stop date|cancel(?:led|ed|ad|am|ac|laz|lat[aeio]\b|$| )"
+    r"|cancell?ation(?! (?:polic|terms|conditions|fee|rules))|отмен|iptal|deactivat|deaktiv|desactiv|arrete|an+ul[ael]"
+    r"|storn(?:o\b|ier|at[oai]\b))|取消|[a-z]storno\b|\bbaja$"
+)
+_OTHER_THINGS = re.compile(
+    r"order|booking|event|payment|invoice|appointment|reserv|meeting|bestell|buchung|termin|rechnung|zahlung|commande"
+    r"|paiement|pedido|pago|ordin|prenotaz|pagament|заказ|оплат|注文|予約|订单|訂單|\b(?:bus|planta|vega)\b"
+)
 # What has such a root in it and says nothing of the sort.
 _HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
 _ENDS = re.compile(
-    r"(?<!week)end(?:e|s|date|at|on|ed)?$|enddate|expir|ablauf|abgelaufen|scadenz|caduc|verloop|verlopen|vencim|истек"
-    r"|оконч|koniec|konec|終了|期限|到期|만료|종료|datedefin|fin(?:d|$)|lost$"
+    r"(?<!front )(?<!back )(?<!high )\b(?:subscription|newsletter|membership|abo|abonnement|laufzeit|vertrags?)?"
+    r"(?:einde?|ende?|ends|ended)\b"
+    r"|end ?dat(?:e|um)\b|\bend(?:at|on)\b|expir|ablauf|abgelaufen|scadenz|caduc|verloop|verlopen|vencim|истек"
+    r"|оконч|koniec|konec|終了|期限|到期|만료|종료|\bfin(?: d|$)|\blost$"
 )
 _COUNTS = re.compile(r"number|count|anzahl|nombre|numero|liczba|колич|antal|sayisi|total|rate|数|%|#")
 
@@ -198,12 +213,20 @@ def folded(text: str) -> str:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", plain))
 
 
+@lru_cache(maxsize=2_000)
+def _worded(text: str) -> str:
+    """The same, with a space between words."""
+    return " ".join(filter(None, map(folded, re.split(r"(?<=[a-z])(?=[A-Z])|[\W_]+", text))))
+
+
 def kind(title: str) -> str:
     """What a title smells of: one of `STATES`, "other" for another channel than mail, or ""."""
     plain = folded(title[:100])
     if _HARMLESS.search(plain):
         return ""
     found = next((kind for kind, roots in _KINDS if roots.search(plain)), "")
+    if found not in ("other", "left_at") and _called_off(title[:100]):
+        return "left_at"
     if found == "other":
         under = next((kind for kind, roots in _KINDS[1:] if roots.search(plain)), "")
         return under if not under or "email" in plain else "other"
@@ -214,7 +237,12 @@ def kind(title: str) -> str:
 
 def ends(title: str) -> bool:
     """Whether a title speaks of an end, so that what stands under it is no sign of consent."""
-    return bool(_ENDS.search(folded(title[:100])))
+    return bool(_ENDS.search(_worded(title[:100])))
+
+
+def _called_off(text: str) -> bool:
+    words = _worded(text)
+    return bool(_CALLED_OFF.search(words)) and not _OTHER_THINGS.search(words)
 
 
 def counts(title: str) -> bool:
@@ -239,7 +267,7 @@ def smells(value: str) -> bool:
         return True
     if plain in ("left", "quit", "exit"):  # which say it in titles alone
         return False
-    return any(roots.search(plain) for kind, roots in _KINDS if kind in ("left_at", "blocked"))
+    return _called_off(value) or any(roots.search(plain) for kind, roots in _KINDS if kind in ("left_at", "blocked"))
 
 
 _PLAIN = frozenset(
