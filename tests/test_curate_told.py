@@ -181,6 +181,7 @@ def test_what_was_told_is_neither_taken_apart_nor_compared_unless_it_may_be_alik
         (headlines, "_marks"),
         (stories._Pairs, "surplus"),
         (stories, "site"),
+        (sketches, "of"),
     ):
         counted(room, name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from digest.config import OTHER, TOPICS, Topic
 from digest.curate.keywords import Keywords
 from digest.curate.learning import Kept, NaiveBayes, train
 from digest.curate.topics import Expected, Heading, Label, Placer, Text, default_headings, headings
-from digest.curate.words import words
+from digest.curate.words import _ASCII_WORD, words
 
 
 def placer() -> Placer:
@@ -392,3 +393,13 @@ def test_another_scorer_can_take_the_place_of_ours() -> None:
     some = gardens + [one for one in labels(25) if one.topic == "kitchen"]
     learnt = train(TWO, some, precision=0.7, trainer=lambda _labels: Constant())
     assert learnt.place(Text.of("anything")).words == (("because", 3.0),)
+
+
+def test_the_words_of_an_ascii_text_are_what_one_expression_finds_in_it():
+    rng, marks = random.Random(1), [*".'+#_", *".'+#_", "'s ", ".net", " ", "-", "/", "\t", "\x1f", "\x00"]
+    for _ in range(3_000):
+        said = "".join(rng.choices(["a", "B", "7", "c#", "l'", "node", *marks], k=rng.randrange(1, 14)))
+        elided = [word.removesuffix("'s") for word in _ASCII_WORD.findall(said.lower())]
+        if not any("'" in word for word in elided):  # what an article takes away is asked elsewhere
+            assert words(said) == elided, said
+    assert words("C++, .NET and F#: Node.js's 5.7_beta") == ["c++", ".net", "and", "f#", "node.js", "5.7", "beta"]

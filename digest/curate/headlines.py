@@ -215,7 +215,8 @@ def taken(text: str, place: Callable[[], str]) -> Taken:
         text = _TAIL.sub("", text)
     head: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()
-    if (tail := _SITE_TAIL.search(text)) and len(start := words(text[: tail.start()])) >= 2:
+    may_name = "|" in text or "-" in text or "::" in text or not text.isascii()  # few do, and to search takes longer
+    if may_name and (tail := _SITE_TAIL.search(text)) and len(start := words(text[: tail.start()])) >= 2:
         if _names_site(tail[1], place()):
             text, rest = text[: tail.start()], tuple(words(tail[1]))
         else:

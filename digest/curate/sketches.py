@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from itertools import accumulate
 from zlib import crc32
 
 from digest.curate.headlines import STOP_STEMS, stem
@@ -16,12 +15,12 @@ HEAD = 600  # characters that are looked at
 COPIED = 0.5  # of the marks of two texts from which one is the other's copy
 FINDING = 4  # marks by which copies are found: two copies share some of their least
 STRANGE = 0.08  # of the shorter text's telling words, up to which they are of other things
-_SHINGLE = 4  # words
 _KEPT = 16  # marks of a text
 _LEAST = 24  # words; a shorter text tells nothing by itself
 TELLING = 12  # different telling words of a text that is long enough to say so
 
 
+Run = tuple[str, str, str, str]
 Sketch = Sequence[int]  # the least hashes of a text's runs of four words: an array, since thousands are in memory
 
 
@@ -32,16 +31,28 @@ def _common_stems() -> frozenset[str]:
 
 def of(text: str) -> Sketch:
     """The sketch of the head of a plain text; () for a short one."""
+    return array("I", sorted({*_marks(runs(text))})[:_KEPT])
+
+
+def runs(text: str) -> Iterator[Run]:
+    """The runs of four words that the sketch of a text is made of."""
     found = text[:HEAD].casefold().split()  # many times as fast as `words`, and copies have the same spaces
     if len(found) < _LEAST:
         found = words(text[:HEAD])  # of a script without spaces
     if len(found) < _LEAST:
-        return ()
-    said = " ".join(found).encode()
-    # Where each word ends; a run is cut out of the whole, which is faster than to put it together.
-    ends = [end - 1 for end in accumulate(len(word.encode()) + 1 for word in found)]
-    starts = [0, *(end + 1 for end in ends[:-_SHINGLE])]
-    return array("I", sorted({crc32(said[a:b]) for a, b in zip(starts, ends[_SHINGLE - 1 :], strict=True)})[:_KEPT])
+        found = []
+    return zip(found, found[1:], found[2:], found[3:], strict=False)
+
+
+def finding(text: str) -> dict[int, Run]:
+    """The marks by which copies of a text are found, with the runs that they stand for: a copy has one of these."""
+    said = list(runs(text))
+    by_mark = dict(zip(_marks(said), said, strict=True))
+    return {mark: by_mark[mark] for mark in sorted(by_mark)[:FINDING]}
+
+
+def _marks(some: Iterable[Run]) -> Iterator[int]:
+    return map(crc32, map(str.encode, map(" ".join, some)))
 
 
 def alike(one: Sketch, two: Sketch) -> float:

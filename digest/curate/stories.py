@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from itertools import chain, islice, pairwise, product
 from operator import add
 from typing import NamedTuple, TypeVar
@@ -76,8 +75,7 @@ AGGREGATORS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Telling:
+class Telling(NamedTuple):
     """One entry as far as it tells whether it is the same news as another.
 
     `links` are normalised; `place` is the site that wrote it, "" where only an aggregator's page is known.
@@ -94,7 +92,7 @@ class Telling:
     text: str = ""
     author: str = ""
 
-    @cached_property
+    @property
     def place(self) -> str:
         for link in self.links:
             found = site(link)
@@ -115,7 +113,10 @@ class Join:
 
 @dataclass(frozen=True)
 class Grouping:
-    """Tellings by story: `groups` in order of their first members, the joins that made them, and who is related."""
+    """Tellings by story: `groups` in order of their first members, the joins that made them, and who is related.
+
+    What was settled and is joined by nothing new is in no group.
+    """
 
     groups: tuple[tuple[Hashable, ...], ...]
     joins: tuple[Join, ...]
@@ -133,10 +134,9 @@ def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND
     joins = _by_link(pairs, clusters)
     likely, related = _likely(pairs, clusters)
     joins += _joined(pairs, clusters, likely)
-    groups: dict[int, list[Hashable]] = {}
-    for i, telling in enumerate(tellings):
-        groups.setdefault(clusters.root(i), []).append(telling.id)
-    return Grouping(tuple(tuple(ids) for ids in groups.values()), tuple(joins), tuple(related))
+    first = sorted({clusters.root(i) for i in range(settled, len(tellings))})
+    groups = (tuple(tellings[i].id for i in sorted(clusters.members(root))) for root in first)
+    return Grouping(tuple(groups), tuple(joins), tuple(related))
 
 
 class _Clusters:
@@ -206,13 +206,22 @@ class _Titles:
         self._tellings = tellings
         self._read: dict[int, Title] = {}
         self._told: dict[int, frozenset[str]] = {}
-        taken = [headlines.taken(telling.title, _place_of(telling)) for telling in tellings]
-        marked = (one for telling, one in zip(tellings, taken, strict=True) if not telling.title.isascii())
-        self._spellings = Spellings(word for one in marked for word in chain(one.words, one.rest))
-        once: dict[str, str] = {}  # each word is there many times, and in memory once
-        self.words = [tuple(map(once.setdefault, found := self._spellings.of(one.words), found)) for one in taken]
-        del taken
+        taken = headlines.taken
+        # How words are spelled is known when those are taken that have marks.
+        marked = {
+            i: taken(telling.title, _place_of(telling))
+            for i, telling in enumerate(tellings)
+            if not telling.title.isascii()
+        }
+        self._spellings = Spellings(word for one in marked.values() for word in chain(one.words, one.rest))
+        spelled = _Spelled(self._spellings)
+        self.words = [
+            tuple(map(spelled.__getitem__, (marked.get(i) or taken(telling.title, _place_of(telling))).words))
+            for i, telling in enumerate(tellings)
+        ]
+        once = {*spelled.values()}
         self._stem = {word: headlines.stem(word) for word in once}
+        self._stemmed = [tuple(map(self._stem.__getitem__, found)) for found in self.words]
         single = {word for word in once if len(word) >= 6}
         self._as_one = {
             i: headlines.as_one(found, single)
@@ -231,7 +240,8 @@ class _Titles:
 
     def stems(self, i: int) -> set[str]:
         """Those of one title, as when it is taken apart; and so are those below."""
-        return {*map(self._stem.__getitem__, self.words[i]), *self._as_one.get(i, ())}
+        found = {*self._stemmed[i]}
+        return found.union(self._as_one[i]) if i in self._as_one else found
 
     def telling(self, i: int) -> frozenset[str]:
         if (found := self._told.get(i)) is None:
@@ -247,7 +257,7 @@ class _Titles:
 
     def neighbouring(self, i: int) -> Iterator[tuple[str, str]]:
         """Each two of one title that stand beside each other."""
-        return pairwise(map(self._stem.__getitem__, self.words[i]))
+        return pairwise(self._stemmed[i])
 
     def seen(self) -> Counter[str]:
         """In how many titles each word is, of those that are in several."""
@@ -261,6 +271,18 @@ class _Titles:
             if here := some.intersection(self.neighbouring(i)):
                 found.update(here)
         return Counter({f"{a} {b}": n for (a, b), n in found.items() if n > 1})
+
+
+class _Spelled(dict[str, str]):
+    """Words as `Spellings` has them: each is there many times, looked up once, and once in memory."""
+
+    def __init__(self, spellings: Spellings) -> None:
+        super().__init__()
+        self._spellings = spellings
+
+    def __missing__(self, word: str) -> str:
+        (self[word],) = found = self._spellings.of([word])
+        return found[0]
 
 
 def _place_of(telling: Telling) -> Callable[[], str]:
@@ -322,16 +344,17 @@ class _Pairs:
         new = range(self.settled, len(days))
         # What others have, too; and of what is settled only what the others have.
         rare = {i: sorted(stem for stem in self.titles.stems(i) if 0 < self._seen[stem] <= _COMMON) for i in new}
-        marks = {i: self.text(i)[: sketches.FINDING] for i in new}
-        words, copied = set(chain.from_iterable(rare.values())), set(chain.from_iterable(marks.values()))
+        marks = {i: sketches.finding(self.tellings[i].text) for i in new}
+        words = set(chain.from_iterable(rare.values()))
+        copied = set(chain.from_iterable(found.values() for found in marks.values()))
         earliest = min((days[i] for i in new), default=math.inf) - most
         # Those that stand before the first that any can be alike are nobody's candidates.
         first_near = next((j for j in range(self.settled) if days[j] >= earliest), self.settled)
         for j in range(first_near, self.settled):
             for stem in words.intersection(self.titles.stems(j)):
                 saying[stem].append(j)
-            if copied and (text := self.tellings[j].text):
-                for mark in copied.intersection(sketches.of(text)[: sketches.FINDING]):
+            if copied and (text := self.tellings[j].text) and not copied.isdisjoint(sketches.runs(text)):
+                for mark in self.text(j)[: sketches.FINDING]:
                     marked[mark].append(j)
         for i in new:
             known: dict[int, float] = defaultdict(float)
