@@ -22,20 +22,8 @@ from sqlmodel import Session, col, select
 from digest import identity
 from digest.dataclass import dataclass
 from digest.errors import ConfigError, PutBack, StorageError, Unwitnessed
-from digest.models import (
-    Admission,
-    Decision,
-    Edition,
-    Entry,
-    Feed,
-    Newsletter,
-    OutboxState,
-    Story,
-    Subscriber,
-    address_key,
-)
+from digest.models import Edition, Feed, Newsletter, OutboxState, Subscriber, address_key
 from digest.store.journal import Journal, Record, Written, compact, ranges
-from digest.store.witness_tables import Installation, WitnessedEntry
 
 if TYPE_CHECKING:
     from digest.store.outbox import Claimed, Outcome
@@ -158,6 +146,8 @@ class Witness:
     def _sign(self, session: Session, tick: int) -> None:
         """Write down that letters go out from this machine, too. The row is locked."""
 
+        from digest.store.witness_tables import Installation
+
         (known,) = session.execute(sa.select(col(Installation.witnesses))).one()
         if self.machine not in known:
             latest = sorted(known.items(), key=lambda item: -item[1])[: _MOST_MACHINES - 1]
@@ -176,6 +166,8 @@ class Witness:
         """Other machines that letters went out from. A SQLite file is one machine's, whatever that was called."""
         if session.get_bind().dialect.name == "sqlite":
             return []
+
+        from digest.store.witness_tables import Installation
 
         return sorted(session.exec(select(Installation)).one().witnesses.keys() - {self.machine})
 
@@ -335,6 +327,8 @@ def _edition_record(session: Session, edition_id: int, turns: Iterable[Sequence[
 
 def _tape(session: Session, edition: Edition) -> Written:
     """What was decided about entries since the edition before, a row each: seq of their story (0: held), and marks."""
+    from digest.store.story_tables import Admission, Decision, Entry, Story
+
     newsletter_id = edition.newsletter_id
     before = select(sa.func.max(Edition.upto_seq))
     before = before.where(Edition.newsletter_id == newsletter_id, Edition.number < edition.number)
@@ -367,6 +361,8 @@ def _tape(session: Session, edition: Edition) -> Written:
 
 def _feeds_whose_links_tell(session: Session, newsletter_id: int, first: int) -> set[int]:
     """Of the feeds whose entries, from the `first` on, a newsletter decided about. Their evidence is large."""
+    from digest.store.story_tables import Admission, Entry
+
     theirs = sa.select(col(Entry.feed_id)).join(Admission, col(Admission.entry_id) == col(Entry.id))
     theirs = theirs.where(col(Admission.newsletter_id) == newsletter_id, col(Admission.entry_id) >= first)
     query = sa.select(col(Feed.id), col(Feed.evidence), col(Feed.identity)).where(col(Feed.id).in_(theirs))
@@ -513,12 +509,16 @@ def note_pause(session: Session, subscription_id: int, until: datetime | None) -
 def remembers(session: Session, newsletter_id: int) -> bool:
     """Was this database put back, and is something of a newsletter's entries known from the witness?"""
 
+    from digest.store.witness_tables import WitnessedEntry
+
     mine = sa.select(col(WitnessedEntry.mark)).where(col(WitnessedEntry.newsletter_id) == newsletter_id)
     return session.execute(mine.limit(1)).first() is not None
 
 
 def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[str, int]:
     """The former seqs of entries by their marks."""
+
+    from digest.store.witness_tables import WitnessedEntry
 
     mine = sa.select(col(WitnessedEntry.mark), col(WitnessedEntry.seq))
     mine = mine.where(col(WitnessedEntry.newsletter_id) == newsletter_id)
@@ -532,5 +532,7 @@ def seqs(session: Session, newsletter_id: int, wanted: Iterable[str]) -> dict[st
 
 def notice_went_out(session: Session, key: str) -> bool:
     """Did a notice with this key go out before the database was put back?"""
+
+    from digest.store.witness_tables import WitnessedEntry
 
     return session.get(WitnessedEntry, (0, notice_mark(key))) is not None
