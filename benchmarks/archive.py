@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from digest import curate, edition, subscribe
 from digest.config import Config, from_values
-from digest.models import Admission, Decision, Entry, Feed, Story, Subscription, Variant
+from digest.models import Feed, Subscription, Variant
 from digest.store import Database, newsletters, open_database
+from digest.store.story_tables import Admission, Decision, Entry, Story
 from digest.web import application
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)

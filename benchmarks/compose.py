@@ -96,8 +96,9 @@ def fill(url: str, readers: int, taste: str = "") -> None:
     import sqlalchemy as sa
 
     from digest.config import TOPICS
-    from digest.models import Admission, Entry, Feed, Story, Subscriber, Subscription
+    from digest.models import Feed, Subscriber, Subscription
     from digest.store import newsletters, open_database
+    from digest.store.story_tables import Admission, Entry, Story
 
     chance = random.Random(1)
     database = open_database(url, create=True)

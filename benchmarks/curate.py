@@ -47,8 +47,9 @@ def seconds(work: Callable[[], Any]) -> float:
 def admission(given: list[tuple[str, str]]) -> float:
     """Seconds to admit them, from 250 feeds that are known already, on SQLite."""
     from digest import config, edition
-    from digest.models import Entry, Feed, NewsletterFeed
+    from digest.models import Feed, NewsletterFeed
     from digest.store import newsletters, open_database
+    from digest.store.story_tables import Entry
 
     with tempfile.TemporaryDirectory() as folder:
         database = open_database(f"sqlite:///{folder}/digest.db", create=True)

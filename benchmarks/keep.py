@@ -29,25 +29,22 @@ import sqlalchemy as sa
 from digest.column_types import packed
 from digest.config.keep import Keep
 from digest.models import (
-    Admission,
     Edition,
-    Entry,
     Feed,
     Newsletter,
     NewsletterFeed,
     OutboxRow,
-    Story,
     Subscriber,
     Subscription,
     UtcTime,
     Variant,
-    VariantStory,
 )
 from digest.parse import gist
 from digest.store import Database, keeping, newsletters, open_database
 from digest.store.keep_tables import LetterRoll, PrunedMark
 from digest.store.kept import Kind
 from digest.store.run_tables import RunDay
+from digest.store.story_tables import Admission, Entry, Story, VariantStory
 
 BEGIN = UtcTime().process_result_value(datetime(2026, 1, 1, 7), None)  # type: ignore[arg-type]
 DAY = timedelta(days=1)

@@ -33,8 +33,9 @@ from benchmarks import year_bugs, year_promises
 from benchmarks.year_oracle import DAY, Paper, Planned, Reader, Tale
 from benchmarks.year_world import ZONES, World
 from digest import line
-from digest.models import OutboxRow, OutboxState, Variant, VariantStory
+from digest.models import OutboxRow, OutboxState, Variant
 from digest.store import clock, editions, outbox
+from digest.store.story_tables import VariantStory
 
 GOALS = {"twice": 0, "missing": 0, "wrong_hour": 0, "unwanted": 0, "to_who_left": 0}
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -437,8 +437,9 @@ def trouble(folder: Path, number: int) -> dict[str, Any]:
 
 def _feed_with_entries(session: Any, name: str, topic: str, *, now: datetime) -> None:
     """Twelve entries that are there and undecided, on one topic of a newsletter."""
-    from digest.models import Entry, Feed, NewsletterFeed
+    from digest.models import Feed, NewsletterFeed
     from digest.store import newsletters, undecided
+    from digest.store.story_tables import Entry
 
     assert undecided  # which notes each entry that is added
     host, paper = f"{topic}.{name}.example", newsletters.lock(session, name)

@@ -19,8 +19,9 @@ from benchmarks.year_oracle import DAY, NEVER, WEIGHT, Choices, Clock, Paper, Re
 from digest import line, subscribe
 from digest.config import Config, from_values
 from digest.errors import UserError
-from digest.models import Admission, Decision, Entry, Feed, Story
+from digest.models import Feed
 from digest.store import Database, newsletters, open_database, renames, signup
+from digest.store.story_tables import Admission, Decision, Entry, Story
 from digest.subscribe import Evidence, Joining, Preferences, moves
 from digest.subscribe import signup as signups
 

@@ -1,4 +1,5 @@
 """The tables: what we remember. Rows stay inside a session; steps hand each other frozen values.
+Here are those that nearly every command asks; a start pays for each. The others are in `store/…_tables.py`.
 
 feed ── entry ──┐── full_text, entry_picture   robots   picture_file   summary
   ├ websub      │
@@ -21,7 +22,6 @@ from sqlalchemy import (
     JSON,
     CheckConstraint,
     Index,
-    LargeBinary,
     MetaData,
     UniqueConstraint,
     text,
@@ -130,47 +130,6 @@ class Host(SQLModel, table=True):
     said_at: datetime | None = _time(default=None, nullable=True)
 
 
-class Entry(SQLModel, table=True):
-    """One thing in a feed, as the feed gave it, cleaned but not judged. Kept once per feed."""
-
-    __tablename__ = "entry"
-    __table_args__ = (
-        UniqueConstraint("feed_id", "key"),
-        Index("ix_entry_fault", "feed_id", info=only("fault <> ''")),
-        Index("ix_entry_url", "url", info=only(hashed=True)),  # longer than its B-trees take
-        Index("ix_entry_original_url", "original_url", info=only("original_url <> ''", hashed=True)),
-        Index("ix_entry_changed_at", "changed_at"),
-        Index("ix_entry_feed_id_seen_at", "feed_id", "seen_at", "id"),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    feed_id: int = Field(foreign_key="feed.id", index=True, ondelete="CASCADE")
-    key: str  # its name within the feed: guid, else link, else a hash; which one it is, `digest.identity` decides
-    twin: str = ""  # of link and title: by it an entry is looked up under another key
-    url: str = ""
-    original_url: str = ""  # where an aggregator's or proxy's link really leads (feedburner:origLink, canonical)
-    title: str = ""  # plain text
-    author: str = ""  # plain text
-    summary: str = ""  # clean HTML
-    content: str = ""  # clean HTML
-    categories: list[str] = _json(default_factory=list)
-    language: str = ""  # BCP 47, declared or guessed, "" unknown
-    image_url: str = ""
-    enclosures: list[dict[str, Any]] = _json(default_factory=list)
-    published_at: datetime | None = _time(default=None, nullable=True)  # what the publisher says: decides nothing
-    updated_at: datetime | None = _time(default=None, nullable=True)
-    seen_at: datetime = _time()  # when we first stored it
-    content_hash: str = ""
-    gist: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)  # see parse.gist; None: not made yet
-    # Why it was set aside, its text unread: it would have taken too long, say.
-    fault: str = Field(default="", sa_column_kwargs={"server_default": ""})
-    guid: str | None = Field(default=None, nullable=True)  # as it was given; None: a former release kept it as `key`
-    text_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})  # of its words, "" unknown or few
-    changed_at: datetime | None = _time(default=None, nullable=True)  # since when it is as it is; None: long since
-    withdrawn_at: datetime | None = _time(default=None, nullable=True)  # when we saw that its publisher took it back
-    points: int | None = Field(default=None, nullable=True)  # votes, else comments, as its feed says; None: it does not
-
-
 # ---------------------------------------------------------------- newsletters
 
 
@@ -187,17 +146,6 @@ class Newsletter(SQLModel, table=True):
     note: str = ""  # the editor's, for the edition to come
 
 
-class FormerName(SQLModel, table=True):
-    """What a newsletter, one of its topics, or by its number a subscription was called before: links to it lead on."""
-
-    __tablename__ = "former_name"
-
-    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
-    kind: str = Field(primary_key=True)  # "newsletter", "topic" or "subscription"
-    old: str = Field(primary_key=True)
-    new: str = ""  # of a topic or subscription; a newsletter's is in its row
-
-
 class NewsletterFeed(SQLModel, table=True):
     """A newsletter reads a feed; `topic` is set where all its entries belong under one heading."""
 
@@ -210,73 +158,6 @@ class NewsletterFeed(SQLModel, table=True):
     # Where it stood in the list it came from, for export: [{"folders", "topics", "description"}]
     places: list[dict[str, Any]] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})
     added_at: datetime = _time()
-
-
-class Decision(StrEnum):
-    STORY = "story"  # became a story
-    JOINED = "joined"  # tells a story that another entry had told
-    MUTED = "muted"  # a rule said no
-    HELD = "held"  # a new feed's archive, or a flood: marked seen
-
-
-# Queries say it in the same words.
-HELD = text("decision = 'held'")
-
-
-class Admission(SQLModel, table=True):
-    """What a newsletter decided about an entry, and why: one row for each of its entries."""
-
-    __tablename__ = "admission"
-    __table_args__ = (
-        Index("ix_admission_link", "newsletter_id", "link"),
-        Index("ix_admission_held", "entry_id", info=only(HELD)),
-        Index("ix_admission_decided_at", "newsletter_id", "decided_at"),
-    )
-
-    newsletter_id: int = Field(foreign_key="newsletter.id", primary_key=True, ondelete="CASCADE")
-    entry_id: int = Field(foreign_key="entry.id", primary_key=True, index=True, ondelete="CASCADE")
-    decision: Decision = _state(Decision)
-    reason: str = ""
-    link: str = ""  # the normalised link by which another entry is known to tell the same
-    story_id: int | None = Field(default=None, foreign_key="story.id", index=True, ondelete="CASCADE")
-    decided_at: datetime = _time()
-
-
-# Stories whose topic somebody knew, as against those whose topic was guessed. Queries say it in the same words.
-LABELS = text("topic_step IN ('moved', 'rule', 'category')")
-
-
-class Story(SQLModel, table=True):
-    """What a newsletter makes of one or more entries. `seq` is its place in the order of admission."""
-
-    __tablename__ = "story"
-    __table_args__ = (
-        UniqueConstraint("newsletter_id", "seq"),
-        Index("ix_story_topic", "newsletter_id", "topic", "seq"),
-        # Those that say what belongs under a topic: see `entries.labelled`.
-        Index("ix_story_label", "newsletter_id", "seq", info=only(LABELS)),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    newsletter_id: int = Field(foreign_key="newsletter.id", ondelete="CASCADE")
-    seq: int
-    entry_id: int = Field(foreign_key="entry.id", index=True, ondelete="CASCADE")  # the one that represents it
-    topic: str  # a slug of the settings, or "other"
-    topic_step: str = ""  # which step chose it: moved, rule, feed, category, words, keywords, none
-    url: str
-    title: str
-    source: str  # the feed's title
-    author: str = ""
-    excerpt: str = ""  # plain text
-    language: str = ""
-    image_url: str = ""
-    reading_minutes: int = 0
-    published_at: datetime = _time()  # the publisher's word, bounded by when we saw it: for show, decides nothing
-    admitted_at: datetime = _time()
-    rank: float = 0.0  # without its freshness, which depends on when it is asked
-    pinned: bool = False
-    dropped: bool = False  # an editor's word
-    reasons: dict[str, Any] = _json(default_factory=dict)  # why this topic, these sources, this rank
 
 
 # ---------------------------------------------------------------- editions
@@ -368,16 +249,6 @@ class Variant(SQLModel, table=True):
     attached: list[str] = _json(default_factory=list, sa_column_kwargs={"server_default": "[]"})  # pictures in its mail
 
 
-class VariantStory(SQLModel, table=True):
-    """Which stories a variant carries, in order; those beyond `max_stories` are counted only."""
-
-    __tablename__ = "variant_story"
-
-    variant_id: int = Field(foreign_key="variant.id", primary_key=True, ondelete="CASCADE")
-    position: int = Field(primary_key=True)
-    story_id: int = Field(foreign_key="story.id", index=True, ondelete="CASCADE")
-
-
 # ---------------------------------------------------------------- people
 
 
@@ -457,35 +328,6 @@ class Subscription(Tasting, SQLModel, table=True):
     arrived_at: datetime | None = _time(default=None, nullable=True)
 
 
-class ConsentEvent(StrEnum):
-    SUBSCRIBED = "subscribed"
-    PENDING = "pending"
-    UNSUBSCRIBED = "unsubscribed"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    CHOSE = "chose"
-    SUPPRESSED = "suppressed"
-    UNSUPPRESSED = "unsuppressed"
-    TAGGED = "tagged"
-    MOVED = "moved"  # to another address
-
-
-class Consent(SQLModel, table=True):
-    """What a person (or somebody for them) said, when, and how we know. Rows are added, never changed."""
-
-    __tablename__ = "consent"
-
-    id: int | None = Field(default=None, primary_key=True)
-    subscriber_id: int = Field(foreign_key="subscriber.id", index=True, ondelete="CASCADE")
-    newsletter_id: int | None = Field(default=None, foreign_key="newsletter.id", ondelete="CASCADE")  # None: all
-    at: datetime = _time()
-    event: ConsentEvent = _state(ConsentEvent)
-    how: str  # "command line", "import FILE", "web", "one-click", …
-    vouched_by: str = ""  # who says that the person wants it, where they did not say so themselves
-    ip: str = ""  # the network address it came from
-    detail: str = ""
-
-
 class Suppression(SQLModel, table=True):
     """An address we will not write to, or a whole domain (its key is `@example.org`), and why."""
 
@@ -494,15 +336,6 @@ class Suppression(SQLModel, table=True):
     key: str = Field(primary_key=True)  # of `address_key`: join it with Subscriber.key, see `suppressions.bars`
     reason: str
     status: str = ""  # the enhanced status code (RFC 3463) that decided it
-    created_at: datetime = _time()
-
-
-class Erasure(SQLModel, table=True):
-    """The keyed hash of an address that was erased: all we keep, so that no import brings it back."""
-
-    __tablename__ = "erasure"
-
-    mark: str = Field(primary_key=True)  # subscribe.erasure_mark
     created_at: datetime = _time()
 
 
@@ -609,20 +442,6 @@ class OutboxRow(SQLModel, table=True):
     relay: str = Field(default="", sa_column_kwargs={"server_default": ""})  # whose that reply is, by its name
     # What its reader was called before, where that changed while it was on its way; None nearly always.
     named: str | None = None
-
-
-class RefusalCount(SQLModel, table=True):
-    """How many of an edition's letters were taken and refused since it was opened, by all senders together."""
-
-    __tablename__ = "refusal_count"
-
-    edition_id: int = Field(foreign_key="edition.id", primary_key=True, ondelete="CASCADE")
-    since: datetime = Field(sa_type=UtcTime, primary_key=True)  # when it was opened, or else composed
-    sent: int = 0
-    refused: int = 0
-    gone: int = 0  # of these: no such mailbox
-    content: int = 0  # and for what it says, or who sends it
-    quarantined: bool = False  # so many are said to have no mailbox that nobody is barred for it
 
 
 class RelayHour(SQLModel, table=True):

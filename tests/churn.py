@@ -37,8 +37,9 @@ from sqlmodel import Session, col
 
 from digest import config, edition, parse
 from digest.identity import Evidence, carried_by
-from digest.models import Admission, Decision, Entry, Feed, NewsletterFeed, Story
+from digest.models import Feed, NewsletterFeed
 from digest.store import feed_entries, newsletters, open_database
+from digest.store.story_tables import Admission, Decision, Entry, Story
 
 START = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 WINDOW = 12

@@ -351,8 +351,8 @@ def _sending(database: Any) -> dict[int, str]:
 def _phase(database: Any, site: Site) -> str:
     from sqlmodel import func, select
 
-    from digest.models import Entry
     from digest.store import editions, letters, newsletters
+    from digest.store.story_tables import Entry
 
     with database.read() as session:
         if session.exec(select(func.count()).select_from(Entry)).one() < site.published:

@@ -16,9 +16,10 @@ from digest import curate, edition
 from digest.curate import learning
 from digest.edition.admit import FEEDS
 from digest.errors import BadInput, ConfigError, NotFound
-from digest.models import Admission, Decision, Edition, Entry, Feed, NewsletterFeed, Story
+from digest.models import Edition, Feed, NewsletterFeed
 from digest.parse import article, gist
 from digest.store import Database, entries, full_texts, newsletters, stories, why
+from digest.store.story_tables import Admission, Decision, Entry, Story
 from digest.untracked import page_key, untracked
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

@@ -16,18 +16,7 @@ from conftest import MONDAY
 
 from digest import config
 from digest.edition.compose import turns_of
-from digest.models import (
-    Admission,
-    Decision,
-    Edition,
-    Entry,
-    Feed,
-    NewsletterFeed,
-    OutboxRow,
-    OutboxState,
-    Subscription,
-    Variant,
-)
+from digest.models import Edition, Feed, NewsletterFeed, OutboxRow, OutboxState, Subscription, Variant
 from digest.schedule import Turn
 from digest.store import (
     edition_states,
@@ -46,6 +35,7 @@ from digest.store import (
     undecided,
     why,
 )
+from digest.store.story_tables import Admission, Decision, Entry
 
 DAYS, TIMES = 2, 4
 SIZE = aged.Size()

@@ -23,9 +23,10 @@ from test_web import serving
 
 from digest import subscribe
 from digest.config import Config
-from digest.models import Consent, Subscriber, Subscription
+from digest.models import Subscriber, Subscription
 from digest.store import Database, history, keys, newsletters, once, open_database, people, renames
 from digest.store.api_tables import ApiAnswer, ApiKey
+from digest.store.consent_tables import Consent
 from digest.store.signup_tables import SignupWait
 from digest.subscribe import Preferences, signup
 from digest.web import api, api_calls, application

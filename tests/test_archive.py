@@ -36,18 +36,17 @@ from digest.curate import lexemes
 from digest.models import (
     Edition,
     EditionState,
-    Entry,
     Feed,
     NewsletterFeed,
     OutboxRow,
     OutboxState,
-    Story,
     Subscriber,
     Subscription,
     Variant,
 )
-from digest.store import Database, archive, editions, finding, keys, lasting, newsletters, rolls
+from digest.store import Database, archive, edition_stories, editions, finding, keys, lasting, newsletters, rolls
 from digest.store.lasting_tables import LastingId
+from digest.store.story_tables import Entry, Story
 from digest.web import application, cards, frozen
 from digest.web import archive as archive_pages
 from digest.web.shelf import Shelf
@@ -218,7 +217,7 @@ def test_an_edition_is_shown_as_it_was_frozen_without_anything_personal(site, fi
         variants = editions.variants(session, row.id)
         common = next(v for v in variants if v.topics == [])
         html = common.html  # read while the session is there
-        titles = [story.title for story in editions.stories_of(session, row.id)]
+        titles = [story.title for story in edition_stories.stories_of(session, row.id)]
     assert "digest.invalid" not in answer.text
     assert not [variant.key for variant in variants if variant.key in answer.text]
     assert common.story_count == len(titles)
@@ -335,7 +334,7 @@ def test_where_everybody_chose_topics_an_edition_is_all_of_its_stories(site, fil
     with filled.write() as session:
         session.execute(sa.update(Variant).where(sa.cast(col(Variant.topics), sa.Text) == "[]").values(topics=["ai"]))
         row = editions.row(session, "daily", 2)
-        told = [story.url for story in editions.stories_of(session, row.id)]
+        told = [story.url for story in edition_stories.stories_of(session, row.id)]
     answer = site.get("/newsletters/daily/editions/2")
     assert answer.status_code == 200
     assert [href for href in hrefs(answer.text) if href in told] == told

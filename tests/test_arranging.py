@@ -14,8 +14,9 @@ from test_preview import ASKS, composed, config, filled, form_of, held, page, se
 
 from digest import edition
 from digest.errors import BadInput, NotFound
-from digest.models import Edition, EditionState, OutboxRow, Story
-from digest.store import editions, newsletters, why
+from digest.models import Edition, EditionState, OutboxRow
+from digest.store import edition_stories, newsletters, why
+from digest.store.story_tables import Story
 
 
 def test_a_story_is_put_where_the_editor_wants_it_and_undo_puts_it_back(filled, config, clock):
@@ -221,8 +222,8 @@ def test_stories_are_found_by_their_place_of_admission_and_what_is_gone_is_not(f
     with filled.read() as session:
         paper = newsletters.find(session, "daily").id
         ids = {story.seq: story.id for story in session.exec(select(Story))}
-        assert editions.story_ids_at(session, paper, [*ids, 0, 77, 10**17]) == ids
-        assert editions.story_ids_at(session, paper, []) == {}
+        assert edition_stories.story_ids_at(session, paper, [*ids, 0, 77, 10**17]) == ids
+        assert edition_stories.story_ids_at(session, paper, []) == {}
 
 
 def test_what_a_run_made_meanwhile_is_said_and_nothing_is_lost(filled, configure, clock):

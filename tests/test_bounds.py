@@ -24,9 +24,10 @@ from starlette.testclient import TestClient
 from digest import edition, parse, sign, subscribe, web
 from digest.config import Config
 from digest.errors import BadInput
-from digest.models import Admission, Entry, Feed, NewsletterFeed, Story, Subscription
+from digest.models import Feed, NewsletterFeed, Subscription
 from digest.parse import gist, text
 from digest.store import Database, feed_entries, newsletters
+from digest.store.story_tables import Admission, Entry, Story
 from digest.subscribe import columns, sheet
 
 NEWS = {"title": "Daily", "from": "Daily <news@news.example>", "postal_address": "1 Example Street"}

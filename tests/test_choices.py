@@ -27,23 +27,12 @@ from sqlmodel import select
 from digest import edition, schedule, subscribe
 from digest.edition.compose import Moved
 from digest.errors import BadInput, NotFound
-from digest.models import (
-    Admission,
-    Decision,
-    Edition,
-    Entry,
-    Feed,
-    OutboxRow,
-    Story,
-    Subscriber,
-    Subscription,
-    Variant,
-    VariantStory,
-)
+from digest.models import Edition, Feed, OutboxRow, Subscriber, Subscription, Variant
 from digest.schedule import Turn
 from digest.store import (
     archive,
     edition_states,
+    edition_stories,
     editions,
     history,
     import_log,
@@ -53,6 +42,7 @@ from digest.store import (
     people,
     recipients,
 )
+from digest.store.story_tables import Admission, Decision, Entry, Story, VariantStory
 from digest.subscribe import Evidence, Preferences, Terms, many
 
 SECRET = "a key for tests, long enough"
@@ -785,7 +775,7 @@ def test_what_is_prepared_is_used_only_while_it_is_true(database, config):
         assert edition.compose(session, "daily", config, now=now, press=press).stories == 1
     assert edition.prepare(database, "daily", config, now=now) is None  # it has been looked at
     with database.read() as session:
-        assert [s.seq for s in editions.stories_of(session, 1)] == [2]
+        assert [s.seq for s in edition_stories.stories_of(session, 1)] == [2]
 
 
 def test_what_comes_while_mails_are_rendered_waits_for_the_next_edition(database, config):
@@ -866,7 +856,7 @@ def test_two_editors_change_a_held_edition_while_it_is_rendered_and_both_are_hea
     monkeypatch.setattr(module, "drafts", meanwhile)
     edition.annotate(database, "daily", config, "From the editor.", number=1)
     with database.read() as session:
-        assert sorted(story.seq for story in editions.stories_of(session, 1)) == [2, 3]
+        assert sorted(story.seq for story in edition_stories.stories_of(session, 1)) == [2, 3]
         assert all("From the editor." in variant.text for variant in editions.variants(session, 1))
     assert sound(database)
 

@@ -16,9 +16,9 @@ from digest.cli.preview import look
 from digest.edition import pictures as pages
 from digest.edition import variants
 from digest.errors import BadInput, NotFound
-from digest.models import Story
 from digest.store import newsletters, pictures, recipients
 from digest.store.picture_tables import EntryPicture
+from digest.store.story_tables import Story
 from digest.web import preview as editor
 
 

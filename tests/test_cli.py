@@ -28,8 +28,9 @@ from digest.cli import app, terminal
 from digest.cli.common import moment, print_rows
 from digest.demo.site import FeedSite
 from digest.errors import BadInput
-from digest.models import Feed, OutboxRow, Story, Subscriber
+from digest.models import Feed, OutboxRow, Subscriber
 from digest.store import open_database
+from digest.store.story_tables import Story
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("DIGEST_")} | {
     "DIGEST_COLLECT__ALLOW_PRIVATE_ADDRESSES": "true",

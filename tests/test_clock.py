@@ -20,19 +20,14 @@ from digest.deliver.ledger import Batch, Ledger
 from digest.deliver.papers import Papers
 from digest.demo.site import FeedSite
 from digest.models import (
-    Admission,
-    Consent,
-    Decision,
     Edition,
     EditionState,
-    Entry,
     Feed,
     Host,
     Newsletter,
     OutboxRow,
     OutboxState,
     RelayHour,
-    Story,
     Subscription,
     SubscriptionState,
     UtcTime,
@@ -54,13 +49,16 @@ from digest.store import (
 from digest.store import clock as room
 from digest.store.alert_tables import AlertRow, AlertTelling
 from digest.store.api_tables import ApiAnswer, ApiKey, Webhook, WebhookEvent
+from digest.store.consent_tables import Consent
 from digest.store.database import shared_now
 from digest.store.feed_tables import FeedSeen, FullText, Robots, WebSub
 from digest.store.import_tables import Arrival, ImportChange, ListImport
 from digest.store.mail_tables import MailReport, MailSource
 from digest.store.picture_tables import EntryPicture, PictureFile
 from digest.store.run_tables import Run, RunDay
+from digest.store.schema import tables as all_tables
 from digest.store.signup_tables import SignupMail, SignupRefusal, SignupWait
+from digest.store.story_tables import Admission, Decision, Entry, Story
 from digest.store.summary_tables import Summary
 from digest.subscribe import Evidence, signup
 from digest.web import application
@@ -77,7 +75,7 @@ def heal(database: Database, config: Config, now: datetime) -> dict[str, int]:
 def set_all(database: Database, column: str, value: datetime | None) -> None:
     table, _, name = column.partition(".")
     with database.write() as session:
-        session.execute(sa.update(SQLModel.metadata.tables[table]).values({name: value}))
+        session.execute(sa.update(all_tables().tables[table]).values({name: value}))
 
 
 def ran(database: Database, *days: datetime) -> None:
@@ -102,7 +100,7 @@ def server(database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
 
 TIMES = sorted(
     str(column)
-    for table in SQLModel.metadata.tables.values()
+    for table in all_tables().tables.values()
     for column in table.columns
     if isinstance(column.type, UtcTime)
 )
@@ -204,7 +202,7 @@ def fill(database: Database, config: Config) -> None:
 
 def latest(database: Database, column: str) -> datetime | None:
     name, _, moment = column.partition(".")
-    table = SQLModel.metadata.tables[name]
+    table = all_tables().tables[name]
     query = sa.select(sa.func.max(table.c[moment]))
     if column == "outbox.due_at":
         query = query.where(table.c.settled_at.is_(None))  # of the others nobody asks

@@ -42,9 +42,10 @@ from digest.collect.hosts import Hosts
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError
-from digest.models import Entry, Feed, FeedState
+from digest.models import Feed, FeedState
 from digest.parse import worker
 from digest.store import Database, feed_claims, feeds, newsletters, open_database
+from digest.store.story_tables import Entry
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 

@@ -21,8 +21,9 @@ from test_collect import MONDAY, Reply, Site, add, rss, run, settings, titles
 
 from digest import collect
 from digest.collect import wire, workers
-from digest.models import Entry, Feed
+from digest.models import Feed
 from digest.store import Database, feed_entries, newsletters, open_database
+from digest.store.story_tables import Entry
 
 site, database = test_collect.site, test_collect.database
 collecting = sys.modules[collect.run.__module__]

@@ -21,8 +21,9 @@ from forked import Command
 
 from digest import config, edition
 from digest.demo.catcher import Catcher
-from digest.models import Entry, Feed, NewsletterFeed
+from digest.models import Feed, NewsletterFeed
 from digest.store import newsletters, open_database
+from digest.store.story_tables import Entry
 
 NOW = datetime.now(UTC)
 Digest = Callable[..., Done]

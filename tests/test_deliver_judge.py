@@ -23,8 +23,9 @@ from digest.deliver.replies import Blame, ReplyReader, Step, suspect
 from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
 from digest.line import delivery_code
-from digest.models import Edition, EditionState, RefusalCount, Subscription, SubscriptionState, Suppression
+from digest.models import Edition, EditionState, Subscription, SubscriptionState, Suppression
 from digest.store import Database, edition_states, letters, people, refusals, suppressions
+from digest.store.refusal_tables import RefusalCount
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from digest.config import Curate
 from digest.curate import rank
 from digest.edition.admit import take_in
 from digest.errors import BadInput, FetchError, NotFound
-from digest.models import Entry, Story
 from digest.parse import NotAFeed, Outline, Recipe, popularity, sitemaps
 from digest.store import Database, entries
 from digest.store.feed_tables import FeedList
+from digest.store.story_tables import Entry, Story
 
 site, database, digest = test_collect.site, test_collect.database, test_collect.digest
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ from test_admit import Desk, desk  # noqa: F401
 from digest import edition
 from digest.config import Newsletter
 from digest.curate import Selection, titles, tongues
-from digest.models import Decision
 from digest.render import Templates
 from digest.render.speech import speech
+from digest.store.story_tables import Decision
 from digest.values import Story
 
 ITEM = "<item><title>{}</title><link>https://{}.example/{}</link><description>{}</description></item>"

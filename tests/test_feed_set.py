@@ -23,8 +23,9 @@ from digest.config import Curate
 from digest.curate import feed_rules
 from digest.curate.rules import Subject
 from digest.errors import BadInput
-from digest.models import Admission, Decision, Entry, Feed, FeedState, Newsletter, NewsletterFeed, Story
+from digest.models import Feed, FeedState, Newsletter, NewsletterFeed
 from digest.store import Database, entries, why
+from digest.store.story_tables import Admission, Decision, Entry, Story
 
 site, database, digest = test_collect.site, test_collect.database, test_collect.digest
 collecting = sys.modules[collect.run.__module__]

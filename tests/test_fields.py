@@ -24,8 +24,9 @@ from digest.curate.suggest import Proposals, Sample, suggest
 from digest.curate.topics import Placer, Text, headings
 from digest.curate.words import words
 from digest.errors import UserError
-from digest.models import Entry, Feed, NewsletterFeed
+from digest.models import Feed, NewsletterFeed
 from digest.store import newsletters, open_database
+from digest.store.story_tables import Entry
 
 INIT = (Path(answers.__file__).parent / "init.toml").read_text(encoding="utf-8")
 NAMED = {"cooking", "local", "science", "politics", "games", "music", "tech"}

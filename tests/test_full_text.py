@@ -22,11 +22,12 @@ from digest import collect, edition, line
 from digest.collect import full_text, robots
 from digest.config import Config
 from digest.curate import stubs
-from digest.models import Entry, Feed, Story
+from digest.models import Feed
 from digest.parse import article, gist
 from digest.parse.article import NotTaken, Page, refusal
 from digest.store import Database, full_texts
 from digest.store.feed_tables import FullText, Robots, Undecided
+from digest.store.story_tables import Entry, Story
 from digest.values import Stub
 
 site, database, digest = test_collect.site, test_collect.database, test_collect.digest

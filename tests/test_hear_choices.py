@@ -16,10 +16,11 @@ from mailing import MARKS, owe, send
 from sqlmodel import col, select
 
 from digest import hear, line, render, sign
-from digest.models import Consent, Notice, OutboxRow, SubscriptionState, Variant
+from digest.models import Notice, OutboxRow, SubscriptionState, Variant
 from digest.render.speech import speech
 from digest.store import history, hooks, people, reports
 from digest.store.api_tables import WebhookEvent
+from digest.store.consent_tables import Consent
 from digest.subscribe import by_mail
 from digest.subscribe.plain_words import own_lines, understood
 

@@ -18,10 +18,11 @@ from digest import collect, hear, line
 from digest.collect import mailed
 from digest.errors import BadInput, UserError
 from digest.hear.for_feeds import mailed as taken_apart
-from digest.models import Entry, Feed
+from digest.models import Feed
 from digest.parse.mailed import read
 from digest.parse.unwrap import unwrap
 from digest.store import feeds, reports
+from digest.store.story_tables import Entry
 
 TARGET = "https://example.org/a?x=1&y=2"
 WEEKLY = {"From": "The Weekly <hi@weekly.example>", "List-Id": "The Weekly <weekly.weekly.example>"}

@@ -20,9 +20,10 @@ from digest import hear, line, sign, subscribe
 from digest.errors import NotFound, StorageError, UserError
 from digest.hear import forward, sources
 from digest.hear.policy import Act
-from digest.models import ConsentEvent, Notice, OutboxRow, SubscriptionState
+from digest.models import Notice, OutboxRow, SubscriptionState
 from digest.store import history, hooks, people, refusals, reports, suppressions
 from digest.store.api_tables import WebhookEvent
+from digest.store.consent_tables import ConsentEvent
 from digest.store.reports import Which
 
 ADA, BOB = "ada@example.org", "bob@example.org"

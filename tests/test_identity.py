@@ -18,9 +18,10 @@ from digest import config, edition, identity, parse
 from digest.collect import kinship
 from digest.edition.admit import Moved
 from digest.identity import Evidence, Known, Marks
-from digest.models import Entry, Feed, NewsletterFeed, Story
+from digest.models import Feed, NewsletterFeed
 from digest.parse import xmlfeed
 from digest.store import Database, feed_entries, newsletters, stories, why
+from digest.store.story_tables import Entry, Story
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 URL = "https://old.example/r/news/.rss"

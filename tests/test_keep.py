@@ -24,21 +24,16 @@ from digest.config.keep import Keep
 from digest.curate import urls
 from digest.errors import NotFound
 from digest.models import (
-    Admission,
-    Decision,
     Edition,
     EditionState,
-    Entry,
     Feed,
     Notice,
     OutboxRow,
     OutboxState,
-    Story,
     Subscriber,
     Subscription,
     SubscriptionState,
     Variant,
-    VariantStory,
 )
 from digest.parse import gist
 from digest.store import (
@@ -70,6 +65,7 @@ from digest.store.kept import Kind
 from digest.store.mail_tables import MailReport
 from digest.store.rolls import Rolled
 from digest.store.run_tables import RunDay
+from digest.store.story_tables import Admission, Decision, Entry, Story, VariantStory
 
 DAY = timedelta(days=1)
 LATER = MONDAY + 400 * DAY

@@ -27,16 +27,7 @@ from digest.edition import variants
 from digest.edition.held import approve
 from digest.edition.variants import Press
 from digest.errors import BadInput, ConfigError
-from digest.models import (
-    Edition,
-    EditionState,
-    Entry,
-    OutboxRow,
-    Story,
-    Subscriber,
-    Subscription,
-    VariantStory,
-)
+from digest.models import Edition, EditionState, OutboxRow, Subscriber, Subscription
 from digest.render import Finding
 from digest.render.templates import template_folder
 from digest.schedule import Turn
@@ -45,6 +36,7 @@ from digest.store import (
     alerts,
     backups,
     edition_states,
+    edition_stories,
     editions,
     letters,
     newsletters,
@@ -57,6 +49,7 @@ from digest.store import (
     tallies,
 )
 from digest.store.journal import Journal
+from digest.store.story_tables import Entry, Story, VariantStory
 from digest.store.witness import Witness
 from digest.subscribe import Evidence
 
@@ -505,8 +498,8 @@ def test_an_editor_who_decides_while_mails_are_rendered_is_heard_in_all_that_are
     compose(all_here, config)
     with all_here.read() as session:
         first, *others = sorted(editions.variants(session, 1), key=lambda one: one.id)
-        assert len(editions.story_ids(session, first.id)) == 2
-        assert others and all(editions.story_ids(session, one.id) == [1] for one in others)
+        assert len(edition_stories.story_ids(session, first.id)) == 2
+        assert others and all(edition_stories.story_ids(session, one.id) == [1] for one in others)
     assert told(all_here)["ada"] == [1] and "bob" not in told(all_here)
     well(all_here)
 

@@ -31,8 +31,8 @@ from digest.collect.hosts import Held, Hosts
 from digest.collect.leases import Shared
 from digest.config import Collect
 from digest.errors import NotFound, StorageError
-from digest.models import Entry
 from digest.store import Database, host_leases, websub
+from digest.store.story_tables import Entry
 from digest.store.worker_tables import HostLease
 from digest.values import Pictured, Stub
 

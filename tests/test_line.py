@@ -18,9 +18,10 @@ from digest.deliver import Share
 from digest.demo.site import FeedSite
 from digest.edition import Composed
 from digest.errors import Exit, WrongClock
-from digest.models import Admission, Entry, Feed, Subscription, SubscriptionState
+from digest.models import Feed, Subscription, SubscriptionState
 from digest.store import clock as stored_clock
 from digest.store import editions, idle, letters, newsletters
+from digest.store.story_tables import Admission, Entry
 
 TWO = {
     "daily": {"title": "Daily", "from": "Daily <news@news.example>"},

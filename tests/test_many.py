@@ -17,8 +17,9 @@ from sqlmodel import select
 from digest import subscribe
 from digest.cli.many import days
 from digest.errors import BadInput
-from digest.models import Consent, Edition, OutboxRow, Subscriber, Subscription, Suppression, Variant
+from digest.models import Edition, OutboxRow, Subscriber, Subscription, Suppression, Variant
 from digest.store import history, import_log, listing, newsletters, open_database, recipients, search
+from digest.store.consent_tables import Consent
 from digest.subscribe import Evidence, fields, many
 
 SAID = Evidence("command line", MONDAY)

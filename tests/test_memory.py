@@ -18,11 +18,12 @@ from conftest import on_sqlite
 from digest import config as settings_file
 from digest import edition
 from digest.curate.stories import Telling, group
-from digest.models import Edition, Entry, Feed, NewsletterFeed
+from digest.models import Edition, Feed, NewsletterFeed
 from digest.parse import gist
 from digest.store import Database, newsletters, undecided
 from digest.store import witness as witnesses
 from digest.store.journal import Journal
+from digest.store.story_tables import Entry
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 MUTE = {"title": "quiet", "mute": True}

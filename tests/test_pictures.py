@@ -40,8 +40,7 @@ from digest.curate.pictures import candidates, possible
 from digest.edition import pictures as showing
 from digest.edition.compose import compose
 from digest.letter import Attached, Recipient, Sender, Signer, Template
-from digest.models import Entry, Variant
-from digest.models import Story as StoryRow
+from digest.models import Variant
 from digest.parse import pictures as looking
 from digest.parse.pictures import Made, NotPicture, Raw
 from digest.render import Marker, Rendered, Templates, check
@@ -49,6 +48,8 @@ from digest.render.inline import inline
 from digest.render.templates import template_folder
 from digest.store import Database, pictures, stories
 from digest.store.picture_tables import EntryPicture, PictureFile
+from digest.store.story_tables import Entry
+from digest.store.story_tables import Story as StoryRow
 from digest.values import Picture, Shot, Story
 from digest.web import application
 from digest.web.guises import guise

@@ -10,9 +10,9 @@ from sqlmodel import select
 from test_clock import fill
 
 from digest.config import Smtp
-from digest.models import Entry, Story
 from digest.store import Database, pictures, stories
 from digest.store.picture_tables import EntryPicture, PictureFile
+from digest.store.story_tables import Entry, Story
 
 HOUR = timedelta(hours=1)
 FOUND = pictures.Found(

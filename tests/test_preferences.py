@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
 from people import enrol
-from sqlmodel import SQLModel
 from starlette.testclient import TestClient
 
 from digest import sign, subscribe
 from digest.store import history, people
+from digest.store.schema import tables as all_tables
 from digest.subscribe import Evidence
 from digest.web import application
 
@@ -62,7 +62,7 @@ def events_of(database, email="ada@example.org"):
 
 def everything(database):
     with database.read() as session:
-        tables = SQLModel.metadata.sorted_tables
+        tables = all_tables().sorted_tables
         return {table.name: sorted(map(repr, session.execute(sa.select(table)))) for table in tables}
 
 

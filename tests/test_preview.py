@@ -30,8 +30,9 @@ from digest.config import Curate as CurateSettings
 from digest.config import load as load_settings
 from digest.edition import full_text
 from digest.errors import BadInput, ConfigError, UserError
-from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Notice, OutboxRow, Story
+from digest.models import Edition, EditionState, Feed, NewsletterFeed, Notice, OutboxRow
 from digest.store import archive, edition_states, editions, newsletters, open_database
+from digest.store.story_tables import Entry, Story
 from digest.web import bench, clients
 from digest.web import preview as editor
 

@@ -12,11 +12,11 @@ import aged
 import pytest
 import sqlalchemy as sa
 from conftest import MONDAY
-from sqlmodel import SQLModel
 
 from digest import config, edition
 from digest.store import Database, open_database
 from digest.store.rehearsal import GROWING
+from digest.store.schema import tables as all_tables
 
 SIZE = aged.Size()
 MADE = ("newsletter", "story", "admission", "undecided", "edition", "variant_story", "outbox", "subscription", "feed")
@@ -59,7 +59,7 @@ def rows(database: Database, tables: object, but: set[str] = frozenset()) -> dic
             name: sorted(
                 map(tuple, session.execute(sa.select(*(c for c in table.columns if c.name not in but))).all()), key=repr
             )
-            for name, table in SQLModel.metadata.tables.items()
+            for name, table in all_tables().tables.items()
             if name in tables
         }
 
@@ -137,7 +137,7 @@ def test_what_is_said_to_a_rehearsal_comes_to_the_same_as_in_earnest(house):
         for statement in STATEMENTS:
             told = [said(database, statement) for database in (rehearsal, copy)]
             assert told[0] == told[1], statement
-            tables = [rows(database, SQLModel.metadata.tables) for database in (rehearsal, copy)]
+            tables = [rows(database, all_tables().tables) for database in (rehearsal, copy)]
             differ = {name for name, found in tables[0].items() if found != tables[1][name]}
             assert not differ, statement
 

@@ -19,9 +19,10 @@ from digest import sign, subscribe
 from digest.cli import app
 from digest.config import Newsletter, from_values
 from digest.edition.variants import variants_of
-from digest.models import Edition, Entry, Feed, NewsletterFeed, Story, Subscriber, Subscription
+from digest.models import Edition, Feed, NewsletterFeed, Subscriber, Subscription
 from digest.store import history, import_log, newsletters, open_database, people, recipients, renames, signup
 from digest.store.import_tables import ListImport
+from digest.store.story_tables import Entry, Story
 from digest.subscribe import Evidence
 from digest.web import application
 

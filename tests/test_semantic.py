@@ -22,9 +22,9 @@ from digest.curate.learning import Kept, NaiveBayes, train
 from digest.curate.topics import Label, Text, headings
 from digest.doctor.findings import Level
 from digest.errors import ConfigError
-from digest.models import Entry
 from digest.parse import gist, meaning
 from digest.store import Database
+from digest.store.story_tables import Entry
 
 GARDEN = ["rose", "soil", "spade", "lawn", "shrub", "weeds", "trowel", "compost", "hedge", "orchard", "seedling"]
 KITCHEN = ["oven", "dough", "whisk", "bread", "soup", "stew", "gravy", "simmer", "ladle", "saucepan", "yeast"]

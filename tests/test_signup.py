@@ -26,9 +26,10 @@ from digest import deliver, sign, subscribe
 from digest.config import Config
 from digest.demo.catcher import Catcher
 from digest.errors import UserError
-from digest.models import Consent, Notice, OutboxRow, Subscriber, Subscription
-from digest.store import Database, history, letters, newsletters, people, renames, suppressions
+from digest.models import Notice, OutboxRow, Subscriber, Subscription
+from digest.store import Database, erasures, history, letters, newsletters, people, renames
 from digest.store import signup as stored_signup
+from digest.store.consent_tables import Consent
 from digest.store.signup_tables import SignupMail, SignupWait
 from digest.subscribe import Evidence, signup
 from digest.web import application
@@ -169,7 +170,7 @@ def test_who_left_or_was_erased_comes_back_by_their_own_word(door, database, con
     door.ask("ada@example.org")
     door.client.post(door.link())
     with database.read() as session:
-        assert suppressions.erased(session, subscribe.erasure_mark("ada@example.org", config.lasting_key)) is None
+        assert erasures.find(session, subscribe.erasure_mark("ada@example.org", config.lasting_key)) is None
     assert standing(database) == "active"
 
 

@@ -46,12 +46,13 @@ from digest.collect.look import Found
 from digest.config import Config, from_values
 from digest.graphemes import width
 from digest.letter import Recipient, Sender, Template
-from digest.models import Entry, Feed, NewsletterFeed, Story, Subscriber, Subscription, Variant
+from digest.models import Feed, NewsletterFeed, Subscriber, Subscription, Variant
 from digest.parse import text
 from digest.parse.pages import Candidate
 from digest.render import Marker, Marks, Note, Page, Rendered, Section, Templates
 from digest.render.ranks import Band, Block, Places
 from digest.store import Database, feed_entries, newsletters, open_database
+from digest.store.story_tables import Entry, Story
 from digest.values import Recording, Source
 from digest.web import application
 from digest.web import preview as editor

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, on_sqlite
 from people import SECRET, enrol
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -21,10 +21,11 @@ from digest import edition, sign, subscribe, taste
 from digest.cli import app
 from digest.curate import Sieve
 from digest.errors import BadInput
-from digest.models import Admission, Decision, EditionState, Entry, Feed, NewsletterFeed, Story, Subscription, Variant
+from digest.models import EditionState, Feed, NewsletterFeed, Subscription, Variant
 from digest.store import (
     archive,
     edition_states,
+    edition_stories,
     editions,
     feeds,
     history,
@@ -36,6 +37,8 @@ from digest.store import (
     renames,
     stories,
 )
+from digest.store.schema import tables as all_tables
+from digest.store.story_tables import Admission, Decision, Entry, Story
 from digest.subscribe import Evidence, Terms, many, moves
 from digest.taste import Taste
 from digest.web import application
@@ -116,7 +119,7 @@ def got(database, name: str, number: int = 1) -> list[str]:
         variant = editions.variant_of(session, found.id, f"{name}@example.org") if found else None
         if variant is None:
             return []
-        rows = stories.by_id(session, ids := editions.story_ids(session, variant.id))
+        rows = stories.by_id(session, ids := edition_stories.story_ids(session, variant.id))
         return [rows[i].title for i in ids]
 
 
@@ -632,7 +635,7 @@ def test_moving_keeps_it_and_erasing_leaves_no_word_of_it(database):
     with database.write() as session:
         subscribe.erase(session, "eva@example.org", secret=SECRET, now=MONDAY)
     with database.read() as session:
-        for table in SQLModel.metadata.sorted_tables:
+        for table in all_tables().sorted_tables:
             assert "very secret" not in repr(session.execute(sa.select(table)).all())
 
 

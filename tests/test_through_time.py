@@ -20,8 +20,9 @@ from digest import edition, upkeep
 from digest.config import Config
 from digest.curate import following
 from digest.errors import BadInput
-from digest.models import Edition, EditionState, Entry, Feed, NewsletterFeed, Story, Variant, VariantStory
+from digest.models import Edition, EditionState, Feed, NewsletterFeed, Variant
 from digest.store import Database, earlier, newsletters
+from digest.store.story_tables import Entry, Story, VariantStory
 from digest.web import application
 
 DAY = timedelta(days=1)

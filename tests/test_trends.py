@@ -14,10 +14,11 @@ from people import typed
 from sqlmodel import Session
 
 from digest.curate.trends import Told, Trends, trends
-from digest.models import Admission, Decision, Entry, Feed, Story
+from digest.models import Feed
 from digest.store import newsletters, open_database
 from digest.store import trends as kept
 from digest.store.keep_tables import PrunedMark
+from digest.store.story_tables import Admission, Decision, Entry, Story
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TITLES = {"town": "Town", "sea": "Sea"}

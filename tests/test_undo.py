@@ -11,8 +11,9 @@ from mailing import owe, send, sound, states
 from sqlmodel import col, select
 
 from digest import subscribe
-from digest.models import Consent, EditionState, OutboxRow
+from digest.models import EditionState, OutboxRow
 from digest.store import edition_states, editions, people, suppressions
+from digest.store.consent_tables import Consent
 from digest.subscribe import Evidence
 
 GONE = "550 5.1.1 no such user here"

@@ -20,22 +20,14 @@ from test_migrate import Site, item, rss
 
 from digest import line
 from digest.errors import BadInput, UserError
-from digest.models import (
-    Entry,
-    Feed,
-    FormerName,
-    Newsletter,
-    OutboxRow,
-    OutboxState,
-    Story,
-    Variant,
-    VariantStory,
-)
+from digest.models import Feed, Newsletter, OutboxRow, OutboxState, Variant
 from digest.store import Database, feeds, newsletters, open_database, pruned, rolls, whole
 from digest.store.feed_tables import FeedList, Undecided
 from digest.store.lasting_tables import LastingId
 from digest.store.mail_tables import MailFeed
+from digest.store.name_tables import FormerName
 from digest.store.rolls import Rolled
+from digest.store.story_tables import Entry, Story, VariantStory
 from digest.store.witness_tables import WitnessedEntry
 
 DOCS = Path(__file__).parent.parent / "docs"

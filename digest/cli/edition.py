@@ -70,7 +70,7 @@ def show(
 
     Example: digest edition show 12
     """
-    from digest.store import edition_states, editions, letters, newsletters
+    from digest.store import edition_states, edition_stories, editions, letters, newsletters
 
     options: Options = context.obj
     with options.open() as (config, database), database.read() as session:
@@ -78,7 +78,7 @@ def show(
         found = editions.line(session, newsletters.find(session, name).id or 0, number)
         if found is None:
             raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
-        stories = editions.stories_of(session, found.id)
+        stories = edition_stories.stories_of(session, found.id)
         (account,) = edition_states.accounts(session, newsletters=[name], number=number)
         left = letters.left(session, edition_id=found.id, now=now())
     facts = {

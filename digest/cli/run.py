@@ -159,7 +159,7 @@ def whole_line(
 
 def _show_editions(database: Database, outcome: Outcome) -> None:
     """What would be sent, story by story."""
-    from digest.store import editions, newsletters
+    from digest.store import edition_stories, editions, newsletters
 
     with database.read() as session:
         for composed in outcome.compose:
@@ -171,7 +171,7 @@ def _show_editions(database: Database, outcome: Outcome) -> None:
                 continue
             print(f"{composed.newsletter} No. {composed.number}: {composed.subject}")
             print(f"to {count(composed.letters, 'subscriber', 'subscribers')}; nothing was stored or sent")
-            for story in editions.stories_of(session, found.id):
+            for story in edition_stories.stories_of(session, found.id):
                 print(f"  [{story.topic}] {story.title} ({story.source})")
 
 

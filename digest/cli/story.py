@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from digest.config import Config
-    from digest.models import Story
     from digest.store import Database
+    from digest.store.story_tables import Story
 
 app = typer.Typer(no_args_is_help=True, help="Stories: list, look at, pin, drop, move, arrange and edit them.")
 

@@ -18,7 +18,7 @@ from digest.deliver.report import Progress, Report
 from digest.deliver.shares import ALL, Share
 from digest.errors import ConfigError, RelayDown
 from digest.means import fitting
-from digest.store import Database, edition_states, letters, newsletters, refusals, suppressions
+from digest.store import Database, edition_states, letters, newsletters, suppressions
 from digest.store import relays as stored_relays
 
 # What sends is imported where there is something to send.
@@ -81,12 +81,15 @@ def run(
         each = letters.left_of_each(session, now=clock())
         mine = {number: left for number, left in each.items() if share.newsletters is None or number not in left_alone}
         report.left = letters.together(mine.values())
-        report.quarantined = [
-            (name, number, refusals.quarantined(session, name, number), why)
-            for name, number, _, why in report.quarantined
-        ]
+        if refused or report.quarantined:
+            from digest.store import refusals
+
+            report.quarantined = [
+                (name, number, refusals.quarantined(session, name, number), why)
+                for name, number, _, why in report.quarantined
+            ]
+            report.unreached = refusals.unreached(session, refused)
         report.refused = max(0, report.refused)  # held by us, some may have been refused by another sender
-        report.unreached = refusals.unreached(session, refused)
     for number, left in mine.items():
         done = report.of(papers.name(number))
         done.left, done.due = done.left + left.letters, done.due + left.due.letters
@@ -192,6 +195,8 @@ def _shares(smtps: Iterable[Smtp]) -> dict[Key, float]:
 
 def end_quarantine(session: Session, edition_id: int, *, believe: bool, now: datetime) -> tuple[int, bool]:
     """Owe an edition's quarantined letters again, or `believe` the refusals; how many, and whether it goes on by it."""
+    from digest.store import refusals
+
     if believe:
         letters = refusals.believe(session, edition_id, reason=suppressions.BOUNCED, now=now)
     else:

@@ -21,9 +21,9 @@ from digest.edition.full_text import Texts
 from digest.edition.judge import JUDGED, Gists, Judge, Meanings, relearn, subject
 from digest.edition.report import Admitted
 from digest.edition.tellings import Again, Read, family, representative, story_of, told_again, told_of
-from digest.models import Decision
 from digest.parse.gist import Gist
 from digest.store import Database, editions, entries, learned, newsletters, seen, stories
+from digest.store.story_tables import Decision
 
 ENTRIES = 1_000  # about so many at a time are in memory, before it is known which are held
 FEEDS = 20  # whose texts are asked for together

@@ -10,8 +10,8 @@ from sqlmodel import Session
 from digest import config
 from digest.curate import excerpts, urls
 from digest.edition.judge import Gists, Judge
-from digest.models import Decision
 from digest.store import entries, newsletters, why
+from digest.store.story_tables import Decision
 
 
 @dataclass(frozen=True)

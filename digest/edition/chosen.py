@@ -11,8 +11,8 @@ from sqlmodel import Session
 from digest.curate.pictures import MAX_LINK, candidates
 from digest.edition.editor import find
 from digest.errors import BadInput, NotFound
-from digest.models import Story
 from digest.store import Database, pictures
+from digest.store.story_tables import Story
 from digest.values import Pictured
 
 

@@ -34,7 +34,7 @@ from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.render import Finding
 from digest.schedule import Turn
-from digest.store import Database, editions, newsletters, people, recipients, witness
+from digest.store import Database, edition_stories, editions, newsletters, people, recipients, witness
 
 AT_ONCE = 2_000  # readers whose letters are owed in one transaction, and no steps
 LAYING_OUT = "its letters are being laid out"  # why an edition is held meanwhile
@@ -189,7 +189,8 @@ def _store(
     found: dict[recipients.Group, int] = {}
     for start in range(0, len(made), _AT_A_TIME):
         some = made[start : start + _AT_A_TIME]
-        ids = editions.add_variants(session, edition, [one.row for one in some], {one.key: one.stories for one in some})
+        rows, carried = [one.row for one in some], {one.key: one.stories for one in some}
+        ids = edition_stories.add_variants(session, edition, rows, carried)
         found |= {group: ids[one.key] for one in some for group in wanted[one.choices]}
     return found
 

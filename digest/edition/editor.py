@@ -11,8 +11,8 @@ from sqlmodel import Session
 
 from digest.config import OTHER
 from digest.errors import BadInput, NotFound
-from digest.models import Story
 from digest.store import newsletters, pictures, why
+from digest.store.story_tables import Story
 
 _MOST = {"title": 300, "excerpt": 2_000}  # characters
 _OURS = ("pinned", "dropped", "topic", "topic_step", "title", "excerpt", "reasons")

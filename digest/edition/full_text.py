@@ -19,10 +19,10 @@ from digest import config, curate, identity, values
 from digest.config import OTHER
 from digest.curate import central, excerpts, rank, stubs, urls
 from digest.identity import Evidence
-from digest.models import Story
 from digest.parse import article, gist
 from digest.parse.gist import Gist
 from digest.store import Database, editions, full_texts, newsletters, stories
+from digest.store.story_tables import Story
 
 _SAID = 2_000  # characters of a feed's own words by which its page is known
 

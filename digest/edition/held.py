@@ -15,7 +15,7 @@ from digest.edition.report import Composed
 from digest.edition.variants import TRIES, Matter, Press, matter_of
 from digest.errors import BadInput, NotFound
 from digest.models import Edition, EditionState, Newsletter
-from digest.store import Database, edition_states, editions, newsletters, outbox, recipients
+from digest.store import Database, edition_states, edition_stories, editions, newsletters, outbox, recipients
 
 MOST_NOTE = 10_000  # characters
 
@@ -95,7 +95,7 @@ def _anew(
 def _changed(session: Session, name: str, number: int, variants: _Variants, press: Press) -> Composed:
     made = press.make(variants)
     for one in made:
-        editions.change_variant(session, variants[one.choices], one.row, one.stories)
+        edition_stories.change_variant(session, variants[one.choices], one.row, one.stories)
     pictures.used(session, made, now=press.matter.at)
     fullest = max(made, key=lambda one: len(one.stories))
     return Composed(name, number, fullest.subject, len(fullest.stories), fullest.more, len(made), held=True)

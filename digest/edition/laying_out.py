@@ -38,7 +38,7 @@ from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.render import Finding
 from digest.schedule import Turn
-from digest.store import Database, editions, newsletters, people, recipients, stories, tallies, waking
+from digest.store import Database, edition_stories, editions, newsletters, people, recipients, stories, tallies, waking
 
 _AT_A_TIME = 200  # variants rendered, and stored in one transaction
 _READERS = (500, 10_000)  # whose letters are owed in one transaction: of the first and at least, and at most
@@ -262,7 +262,7 @@ def _store(database: Database, seen: _Seen, name: str, *, now: datetime, finding
             new = [one for key, one in some.items() if key not in there]
             if new:
                 carried = {one.key: one.stories for one in new}
-                there |= editions.add_variants(session, edition, [one.row for one in new], carried)
+                there |= edition_stories.add_variants(session, edition, [one.row for one in new], carried)
                 pictures.used(session, new, now=now)
         seen.stored |= {some[key].choices: id_ for key, id_ in there.items()}
         database.give_way()

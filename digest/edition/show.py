@@ -16,9 +16,10 @@ from digest.edition.summaries import use_summaries
 from digest.edition.variants import Draft, Press, matter_of, variants_of
 from digest.edition.why import explain
 from digest.errors import NotFound
-from digest.models import EditionState, Story
+from digest.models import EditionState
 from digest.render import Rendered
-from digest.store import Database, archive, editions, newsletters, recipients, stories
+from digest.store import Database, archive, edition_stories, editions, newsletters, recipients, stories
+from digest.store.story_tables import Story
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def shown(session: Session, name: str, number: int, *, email: str | None = None)
                 hint="without --as it is that one" if kept else "`mails_days` in [keep] says for how long they are",
             )
         variant = editions.variant(session, kept)
-    carried = _stories(session, editions.story_ids(session, variant.id or 0))
+    carried = _stories(session, edition_stories.story_ids(session, variant.id or 0))
     is_held = edition.state is EditionState.HELD and not edition.laying_out
     titles = stories.by_id(session, [int(id_) for id_, _why in variant.left_out])
     return Shown(

@@ -16,9 +16,9 @@ from digest import config
 from digest.curate import summaries
 from digest.edition.full_text import Texts, likely
 from digest.edition.judge import Gists
-from digest.models import Story
 from digest.store import Database, editions, newsletters, stories
 from digest.store import summaries as stored
+from digest.store.story_tables import Story
 
 
 @dataclass(frozen=True)

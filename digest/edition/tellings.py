@@ -12,8 +12,8 @@ from digest.curate import central, excerpts, flood, rank, rules, sketches, urls
 from digest.edition import cited
 from digest.edition.full_text import PageText
 from digest.edition.judge import subject
-from digest.models import Story
 from digest.store import entries
+from digest.store.story_tables import Story
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from digest import curate, schedule
 from digest.config import Config, Newsletter
 from digest.edition import pictures
 from digest.edition.variants import NO_MOVES, Matter, Press, matter_of, variants_of
-from digest.store import Database, editions, newsletters, recipients
+from digest.store import Database, edition_stories, editions, newsletters, recipients
 
 WELCOME_FOR = timedelta(days=7)
 _AT_A_TIME = 200  # people, whose mails are rendered between two transactions
@@ -99,7 +99,7 @@ def _owe(session: Session, press: Press, seen: _Seen, *, now: datetime) -> tuple
             continue
         variant_id = editions.variant_id(session, seen.edition_id, made.key)
         if variant_id is None:
-            added = editions.add_variants(session, found.edition, [made.row], {made.key: made.stories})
+            added = edition_stories.add_variants(session, found.edition, [made.row], {made.key: made.stories})
             variant_id = added[made.key]
             pictures.used(session, [made], now=now)
         letters += recipients.owe_welcome(session, subscription, found.edition, variant_id, now)

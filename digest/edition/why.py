@@ -14,7 +14,7 @@ from digest.edition import pruned
 from digest.edition.full_text import from_page
 from digest.edition.variants import sieve_of
 from digest.errors import NotFound
-from digest.models import Newsletter, OutboxState, Story, Subscription, SubscriptionState
+from digest.models import Newsletter, OutboxState, Subscription, SubscriptionState
 from digest.store import (
     earlier,
     editions,
@@ -27,6 +27,7 @@ from digest.store import (
     suppressions,
     why,
 )
+from digest.store.story_tables import Story
 from digest.taste import Taste
 
 _STEPS = {

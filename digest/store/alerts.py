@@ -15,23 +15,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import (
-    Edition,
-    EditionState,
-    Feed,
-    FeedState,
-    Newsletter,
-    Notice,
-    OutboxRow,
-    OutboxState,
-    RefusalCount,
-    UtcTime,
-)
+from digest.models import Edition, EditionState, Feed, FeedState, Newsletter, Notice, OutboxRow, OutboxState, UtcTime
 from digest.origin import shown
 from digest.store import witness
 from digest.store.alert_tables import AlertRow, AlertTelling
 from digest.store.database import insert_into, shared_now
 from digest.store.mail_tables import MailReport
+from digest.store.refusal_tables import RefusalCount
 from digest.values import Alert, AlertWord, Watched, WatchedEdition, WatchedFeed
 
 LEASE = timedelta(minutes=2)  # longer than a channel may take

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import values
-from digest.models import Edition, EditionState, Entry, Newsletter, Story, Variant, VariantStory
+from digest.models import Edition, EditionState, Newsletter, Variant
 from digest.store.database import batched
 from digest.store.stories import as_told, summary_of, withdrawn_of
+from digest.store.story_tables import Entry, Story, VariantStory
 
 PAGE = 60  # stories on one page, of those that an edition had no room for or that all of its readers chose from
 

@@ -6,6 +6,8 @@ from sqlalchemy import Dialect, Text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
+import digest.store.story_tables  # noqa: F401  (to which these refer)
+
 
 class Lexemes(TypeDecorator[list[str]]):
     """Words without signs in them, each once and sorted, as text with a space between two."""

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import Admission, Edition, EditionState, Entry, Story, Variant, VariantStory
+from digest.models import Edition, EditionState, Variant
 from digest.store import archive
 from digest.store.archive_tables import StoryWord
 from digest.store.database import batched
+from digest.store.story_tables import Admission, Entry, Story, VariantStory
 from digest.values import Earlier
 
 

@@ -13,16 +13,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from digest.identity import Evidence, ids_tell, links_tell
-from digest.models import (
-    LABELS,
-    Admission,
-    Entry,
-    Feed,
-    NewsletterFeed,
-    Story,
-)
+from digest.models import Feed, NewsletterFeed
 from digest.store.database import batched
 from digest.store.feed_tables import Undecided
+from digest.store.story_tables import LABELS, Admission, Entry, Story
 
 
 class Waiting(NamedTuple):

@@ -14,12 +14,10 @@ from sqlmodel import Session, col
 from digest import identity
 from digest.dataclass import dataclass
 from digest.identity import Evidence, Known, Marks
-from digest.models import (
-    Entry,
-    Feed,
-)
+from digest.models import Feed
 from digest.store import undecided
 from digest.store.database import insert_of
+from digest.store.story_tables import Entry
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most

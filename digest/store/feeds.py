@@ -11,22 +11,13 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest.errors import NotFound
-from digest.models import (
-    HELD,
-    Admission,
-    Entry,
-    Feed,
-    FeedState,
-    Newsletter,
-    NewsletterFeed,
-    Story,
-    VariantStory,
-)
+from digest.models import Feed, FeedState, Newsletter, NewsletterFeed
 from digest.origin import open_part, same, shown, without_login
 from digest.store import tastes, undecided
 from digest.store.database import batched
 from digest.store.feed_tables import FeedList
 from digest.store.mail_tables import MailFeed, MailReport
+from digest.store.story_tables import HELD, Admission, Entry, Story, VariantStory
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest import values
-from digest.models import UNFOUND, Edition, EditionState, Entry, OutboxRow, OutboxState, Story, Variant, VariantStory
+from digest.models import UNFOUND, Edition, EditionState, OutboxRow, OutboxState, Variant
 from digest.store import rolls
 from digest.store.archive_tables import AS_VECTOR, ArchiveWords, StoryWord
 from digest.store.database import batched, insert_into
 from digest.store.stories import as_told
+from digest.store.story_tables import Entry, Story, VariantStory
 
 MOST_WORDS = 12  # of a question: what is longer is asked by its beginning
 _NO_SYNC = {"synchronize_session": False}

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Entry, Feed, NewsletterFeed, Story
+from digest.models import Feed, NewsletterFeed
 from digest.store.database import batched, insert_into, shared_now
 from digest.store.feed_tables import FullText, Robots
+from digest.store.story_tables import Entry, Story
 
 TRIES = 3  # the first and two more
 ROBOTS_KEPT = timedelta(days=1)  # RFC 9309 §2.4: no longer

@@ -47,10 +47,8 @@ from sqlmodel import Session, col, select
 
 from digest.dataclass import dataclass
 from digest.models import (
-    Admission,
     Edition,
     EditionState,
-    Entry,
     Feed,
     Host,
     Newsletter,
@@ -59,7 +57,6 @@ from digest.models import (
     OutboxRow,
     OutboxState,
     RelayHour,
-    Story,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -329,6 +326,8 @@ def _common(at: Bearings) -> Iterator[Part]:
 
 def _thorough(at: Bearings) -> Iterator[Part]:
     """The rest of what somebody believes, in tables that grow."""
+    from digest.store.story_tables import Admission, Entry, Story
+
     now, late = _at(at.now), _at(at.day_late)
     settled = col(OutboxRow.settled_at).is_not(None)
     untried = sa.exists().where(

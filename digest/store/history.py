@@ -8,17 +8,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import (
-    Consent,
-    Edition,
-    Newsletter,
-    Notice,
-    OutboxRow,
-    Subscriber,
-    Subscription,
-    Variant,
-)
+from digest.models import Edition, Newsletter, Notice, OutboxRow, Subscriber, Subscription, Variant
 from digest.store import rolls
+from digest.store.consent_tables import Consent
 from digest.store.people import subscriptions_of
 from digest.taste import Taste
 

@@ -31,6 +31,7 @@ SELECT EXISTS (SELECT 1 FROM mail_report WHERE raw IS NOT NULL AND read_at < :be
   OR EXISTS (SELECT 1 FROM mail_report WHERE proof = '')
 """
 _UNFOUND = "SELECT EXISTS (SELECT 1 FROM edition WHERE NOT findable AND state = 'open')"
+_STORIES = "SELECT count(*) FROM story WHERE newsletter_id = :newsletter AND seq > :after AND NOT dropped"
 _FEEDS_BY_MAIL = "SELECT EXISTS (SELECT 1 FROM feed WHERE url LIKE 'mail:%')"
 _UNCONFIRMED = """
 SELECT EXISTS (SELECT 1 FROM signup_mail) OR EXISTS (SELECT 1 FROM signup_wait) OR EXISTS (SELECT 1 FROM signup_refusal)
@@ -91,6 +92,12 @@ def unfound(session: Session) -> bool:
 
 def feeds_by_mail(session: Session) -> bool:
     return _says(session, _FEEDS_BY_MAIL)
+
+
+def stories(session: Session, newsletter_id: int, *, after: int) -> int:
+    """How many stories of a newsletter stand for its next edition, admitted later than number `after`."""
+    values = {"newsletter": newsletter_id, "after": after}
+    return int(session.execute(sa.text(_STORIES), values).scalar_one())
 
 
 def signups(session: Session) -> bool:

@@ -20,18 +20,9 @@ from sqlmodel import Session, col, select
 
 from digest import taste
 from digest.errors import NotFound, UserError
-from digest.models import (
-    Consent,
-    ConsentEvent,
-    Newsletter,
-    OutboxRow,
-    OutboxState,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-    Suppression,
-)
+from digest.models import Newsletter, OutboxRow, OutboxState, Subscriber, Subscription, SubscriptionState, Suppression
 from digest.store import imports, recipients, renames, suppressions, tastes, witness
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.store.database import Database, not_by_index
 from digest.store.import_tables import ImportChange, ListImport
 from digest.taste import Taste

@@ -14,18 +14,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import (
-    Consent,
-    ConsentEvent,
-    Erasure,
-    Newsletter,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-    Suppression,
-    UtcTime,
-)
+from digest.models import Newsletter, Subscriber, Subscription, SubscriptionState, Suppression, UtcTime
 from digest.store import suppressions, witness
+from digest.store.consent_tables import Consent, ConsentEvent, Erasure
 from digest.store.database import count_rows, insert_into, not_by_index
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport

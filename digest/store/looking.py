@@ -10,10 +10,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Edition, EditionState, Entry, Feed, Newsletter, OutboxRow, OutboxState
+from digest.models import Edition, EditionState, Feed, Newsletter, OutboxRow, OutboxState
 from digest.store import tallies
 from digest.store.database import Database, shared_now
 from digest.store.run_tables import RunDay
+from digest.store.story_tables import Entry
 
 WEEK = timedelta(days=7)
 

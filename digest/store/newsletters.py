@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest.dataclass import dataclass
-from digest.models import Edition, Feed, Newsletter, NewsletterFeed, Story, Subscription
+from digest.models import Edition, Feed, Newsletter, NewsletterFeed, Subscription
+from digest.store import idle
 from digest.store.database import Database
 from digest.store.editions import composed_upto
 from digest.store.recipients import deliverable
@@ -64,17 +65,12 @@ def status(session: Session, name: str) -> Status:
     feeds = select(sa.func.count()).select_from(NewsletterFeed).where(NewsletterFeed.newsletter_id == row.id)
     failing = feeds.join(Feed, col(Feed.id) == col(NewsletterFeed.feed_id)).where(Feed.failures > 0)
     subscribers = select(sa.func.count()).select_from(Subscription).where(*deliverable(row.id))
-    waiting = (
-        select(sa.func.count())
-        .select_from(Story)
-        .where(Story.newsletter_id == row.id, Story.seq > composed_upto(session, row.id), col(Story.dropped).is_(False))
-    )
     return Status(
         newsletter=name,
         feeds=session.exec(feeds).one(),
         failing=session.exec(failing).one(),
         subscribers=session.exec(subscribers).one(),
-        stories_waiting=session.exec(waiting).one(),
+        stories_waiting=idle.stories(session, row.id, after=composed_upto(session, row.id)),
         last_edition=row.edition_number,
         last_edition_at=session.exec(
             select(sa.func.max(Edition.composed_at)).where(Edition.newsletter_id == row.id)

@@ -12,10 +12,7 @@ from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from digest.models import (
-    Consent,
-    ConsentEvent,
     Edition,
-    FormerName,
     Newsletter,
     Notice,
     OutboxRow,
@@ -25,10 +22,12 @@ from digest.models import (
     SubscriptionState,
     address_key,
 )
-from digest.store import hooks, mail_tables, once, suppressions, witness
+from digest.store import erasures, hooks, mail_tables, once, suppressions, witness
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange
+from digest.store.name_tables import FormerName
 from digest.store.signup_tables import SignupWait
 
 # What this transaction read before it had the lock may have changed meanwhile.
@@ -179,7 +178,7 @@ def erase(session: Session, email: str, *, mark: str, now: datetime) -> Erased |
         session.flush()
     if stop is not None:
         session.delete(stop)
-    suppressions.note_erasure(session, mark, now=now)
+    erasures.note(session, mark, now=now)
     return Erased(subscriptions, letters, dropped)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, LargeBinary
 from sqlmodel import Field, SQLModel
 
+import digest.store.story_tables  # noqa: F401  (to which these refer)
 from digest.models import UtcTime
 
 

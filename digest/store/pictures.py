@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import Entry, Feed, Story
+from digest.models import Feed
 from digest.store.database import batched, insert_into, shared_now
 from digest.store.feed_tables import FullText
 from digest.store.picture_tables import EntryPicture, PictureFile
+from digest.store.story_tables import Entry, Story
 from digest.values import Picture, Shot
 from digest.values import Story as Told
 

@@ -26,7 +26,6 @@ from digest.models import (
     SubscriptionState,
     UtcTime,
     Variant,
-    VariantStory,
 )
 from digest.store import archive, rolls, witness
 from digest.store.database import batched, insert_into
@@ -35,6 +34,7 @@ from digest.store.keep_tables import LetterRoll
 from digest.store.mail_tables import MailReport
 from digest.store.pages import rewrite
 from digest.store.rolls import Rolled
+from digest.store.story_tables import VariantStory
 from digest.store.witness_tables import WitnessedEntry
 
 LATEST = 3  # editions of each newsletter that are kept whole, however old: readers are welcomed with the last

@@ -17,22 +17,14 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import (
-    Admission,
-    Edition,
-    Entry,
-    Feed,
-    Story,
-    Subscription,
-    SubscriptionState,
-    VariantStory,
-)
+from digest.models import Edition, Feed, Subscription, SubscriptionState
 from digest.store import pruned
 from digest.store.database import batched
 from digest.store.feed_tables import FullText, Undecided
 from digest.store.pages import rewrite
 from digest.store.pruning import Scope, Step
 from digest.store.recipients import deliverable
+from digest.store.story_tables import Admission, Entry, Story, VariantStory
 
 PER_FEED = 60  # entries of a feed that are kept however old, as `feed_entries` looks for a new one among as many
 GISTS = 20  # of these, that keep what curation knows of their texts: by it is found what a feed repeats in all

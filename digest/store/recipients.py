@@ -19,7 +19,6 @@ from digest.models import (
     EditionState,
     OutboxRow,
     OutboxState,
-    Story,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -516,6 +515,8 @@ def widen(session: Session, subscription: Subscription, former: Collection[str])
     """
     if not former or (subscription.topics and set(subscription.topics) <= set(former)):
         return
+    from digest.store.story_tables import Story
+
     paper = subscription.newsletter_id
     last = session.exec(select(sa.func.max(Edition.number)).where(Edition.newsletter_id == paper)).one()
     start = edition_before(session, paper, last or 0)

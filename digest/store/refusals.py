@@ -10,17 +10,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest.dataclass import dataclass
-from digest.models import (
-    Edition,
-    Newsletter,
-    OutboxRow,
-    OutboxState,
-    RefusalCount,
-    Subscriber,
-    Suppression,
-)
+from digest.models import Edition, Newsletter, OutboxRow, OutboxState, Subscriber, Suppression
 from digest.store import tallies, witness
 from digest.store.database import insert_into, shared_now
+from digest.store.refusal_tables import RefusalCount
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
 _NO_SYNC = {"synchronize_session": False}

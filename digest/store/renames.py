@@ -13,24 +13,23 @@ from sqlmodel import Session, col, select
 
 from digest.config import OTHER
 from digest.models import (
-    Consent,
-    ConsentEvent,
     Edition,
-    FormerName,
     Newsletter,
     NewsletterFeed,
     OutboxRow,
-    Story,
     Subscriber,
     Subscription,
     SubscriptionState,
     Variant,
 )
 from digest.store import hooks, people, tastes, undecided
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.store.database import batched, insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange, ListImport
+from digest.store.name_tables import FormerName
 from digest.store.signup_tables import SignupWait
+from digest.store.story_tables import Story
 from digest.values import Evidence
 
 NEWSLETTER, TOPIC = "newsletter", "topic"  # kinds of `FormerName`

@@ -12,8 +12,6 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest.models import (
-    Consent,
-    ConsentEvent,
     Edition,
     Newsletter,
     Notice,
@@ -27,6 +25,7 @@ from digest.models import (
     address_key,
 )
 from digest.store import hooks, people, recipients, rolls, suppressions, witness
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.store.database import batched, insert_into
 from digest.store.mail_tables import MailReport, MailSource
 from digest.values import Evidence

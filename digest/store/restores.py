@@ -17,8 +17,6 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest.models import (
-    Consent,
-    ConsentEvent,
     Edition,
     EditionState,
     Feed,
@@ -31,7 +29,8 @@ from digest.models import (
     SubscriptionState,
     Suppression,
 )
-from digest.store import alerts, people, suppressions, tallies, witness
+from digest.store import alerts, erasures, people, suppressions, tallies, witness
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.store.database import batched, insert_into
 from digest.store.journal import Record, numbers_of
 from digest.store.witness import Standing
@@ -551,7 +550,7 @@ def _bar(session: Session, said: Record, now: datetime) -> int:
     if said["what"] == "erased":
         if person is not None:
             people.erase(session, person.email, mark=said["mark"], now=now)
-        suppressions.note_erasure(session, said["mark"], now=now)
+        erasures.note(session, said["mark"], now=now)
         return int(person is not None)
     if said["what"] == "suppressed" and person is not None:
         if session.get(Suppression, person.key) is not None:

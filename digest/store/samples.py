@@ -8,7 +8,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import Entry, NewsletterFeed
+from digest.models import NewsletterFeed
+from digest.store.story_tables import Entry
 
 _OPENING = 800  # characters of a text
 

@@ -12,8 +12,9 @@ from urllib.parse import urljoin
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Admission, Entry, NewsletterFeed
+from digest.models import NewsletterFeed
 from digest.store.feed_tables import FeedSeen
+from digest.store.story_tables import Admission, Entry
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,11 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import recordings, values, writers
-from digest.models import (
-    Admission,
-    Entry,
-    Feed,
-    Story,
-    Variant,
-    VariantStory,
-)
+from digest.models import Feed, Variant
 from digest.store import pictures, undecided
 from digest.store.database import batched
 from digest.store.feed_tables import FullText
+from digest.store.story_tables import Admission, Entry, Story, VariantStory
 from digest.untracked import page_key, untracked
 
 

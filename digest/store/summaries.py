@@ -9,8 +9,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import Entry, Story
 from digest.store.database import batched, insert_into
+from digest.store.story_tables import Entry, Story
 from digest.store.summary_tables import Summary
 
 

@@ -13,11 +13,8 @@ from sqlmodel import Session, col, select
 
 from digest.dataclass import dataclass
 from digest.models import (
-    Consent,
-    ConsentEvent,
     Edition,
     EditionState,
-    Erasure,
     Newsletter,
     OutboxRow,
     OutboxState,
@@ -101,7 +98,9 @@ def add(session: Session, email: str, *, reason: str, now: datetime, status: str
 
 def lift(session: Session, email: str, *, mark: str) -> bool:
     """Let this address be written to and subscribed again, also after an erasure; False where nothing barred it."""
-    barred = own(session, email) or erased(session, mark)
+    from digest.store.consent_tables import Erasure
+
+    barred = own(session, email) or session.get(Erasure, mark)
     session.exec(sa.delete(Suppression).where(col(Suppression.key) == address_key(email)))
     session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))
     witness.note_person(session, "lifted", address_key(email), mark=mark)
@@ -140,6 +139,8 @@ class Lifted(NamedTuple):
 
 def lift_all(session: Session, which: Stops, evidence: Evidence) -> list[Lifted]:
     """Let all these addresses be written to again, by address; whose they are, their history says so."""
+    from digest.store.consent_tables import Consent, ConsentEvent
+
     stop, connection = Suppression, session.connection()
     these = [col(stop.created_at) >= which.since, col(stop.reason) == which.reason, ~col(stop.key).startswith("@")]
     if which.reason == BOUNCED:
@@ -186,22 +187,3 @@ def not_had() -> Any:
     """That a letter was refused, or dropped since an earlier one of its reader was: what a resend is for."""
     dropped = (col(OutboxRow.state) == OutboxState.DROPPED) & (col(OutboxRow.reply) == f"{SUPPRESSED}: {BOUNCED}")
     return (col(OutboxRow.state) == OutboxState.REFUSED) | dropped
-
-
-def erased(session: Session, mark: str) -> Erasure | None:
-    """The note that somebody with this `subscribe.erasure_mark` was erased."""
-    return session.get(Erasure, mark)
-
-
-def note_erasure(session: Session, mark: str, *, now: datetime) -> None:
-    """Remember that no list is to bring back an address with this mark."""
-    note = insert_into(session, Erasure).values({"mark": mark, "created_at": now})
-    session.connection().execute(note.on_conflict_do_nothing())
-
-
-def lift_erasure(session: Session, mark: str) -> None:
-    """Forget that somebody with this mark was erased: they have come back themselves."""
-    if session.get(Erasure, mark) is None:
-        return
-    witness.note_left(session, "lifted", mark=mark)
-    session.exec(sa.delete(Erasure).where(col(Erasure.mark) == mark))

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import taste, values
-from digest.models import Edition, EditionState, Feed, NewsletterFeed, Story, Subscription
+from digest.models import Edition, EditionState, Feed, NewsletterFeed, Subscription
 from digest.store import stories
 from digest.store.database import batched
+from digest.store.story_tables import Story
 from digest.taste import Taste
 
 _TITLES = 500

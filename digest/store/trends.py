@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import Admission, Entry, Feed, Story
+from digest.models import Feed
 from digest.store.keep_tables import PrunedMark
+from digest.store.story_tables import Admission, Entry, Story
 
 
 def whole_since(session: Session, *, entries_days: int, now: datetime) -> datetime | None:

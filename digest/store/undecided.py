@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlmodel import Session, col
 
-from digest.models import Admission, Entry, Feed, NewsletterFeed
+from digest.models import Feed, NewsletterFeed
 from digest.store.database import batched, insert_of
 from digest.store.feed_tables import Undecided
+from digest.store.story_tables import Admission, Entry
 
 
 def came(session: Session, entries: Iterable[int]) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from digest.models import Admission, Consent, ConsentEvent, Edition, Feed, FeedState, RefusalCount, Story
+from digest.models import Edition, Feed, FeedState
 from digest.origin import shown
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.store.mail_tables import MailReport
+from digest.store.refusal_tables import RefusalCount
+from digest.store.story_tables import Admission, Story
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from sqlmodel import Session, SQLModel
 from digest import models
 from digest.column_types import UtcTime
 from digest.errors import BadInput, NotFound, StorageError, UserError
-from digest.store import lasting
+from digest.store import lasting, schema
 from digest.store.database import Database, head
 
 FORMAT = 1
@@ -115,7 +115,7 @@ def key_mark(key: str) -> str:
 def kinds(*, with_secrets: bool) -> list[sa.Table]:
     """The tables that go along, those that others refer to first."""
     left = STAYS.keys() | (set() if with_secrets else SECRET)
-    return [table for table in SQLModel.metadata.sorted_tables if table.name not in left]
+    return [table for table in schema.tables().sorted_tables if table.name not in left]
 
 
 # ---------------------------------------------------------------- out

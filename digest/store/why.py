@@ -10,23 +10,11 @@ from typing import NamedTuple, cast
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from digest.models import (
-    Admission,
-    Decision,
-    Edition,
-    EditionState,
-    Entry,
-    Feed,
-    NewsletterFeed,
-    OutboxRow,
-    OutboxState,
-    Story,
-    Variant,
-    VariantStory,
-)
+from digest.models import Edition, EditionState, Feed, NewsletterFeed, OutboxRow, OutboxState, Variant
 from digest.store import rolls
 from digest.store.database import batched
 from digest.store.entries import Waiting
+from digest.store.story_tables import Admission, Decision, Entry, Story, VariantStory
 
 
 @dataclass(frozen=True)

@@ -22,18 +22,7 @@ from sqlmodel import Session, col, select
 from digest import identity
 from digest.dataclass import dataclass
 from digest.errors import ConfigError, PutBack, StorageError, Unwitnessed
-from digest.models import (
-    Admission,
-    Decision,
-    Edition,
-    Entry,
-    Feed,
-    Newsletter,
-    OutboxState,
-    Story,
-    Subscriber,
-    address_key,
-)
+from digest.models import Edition, Feed, Newsletter, OutboxState, Subscriber, address_key
 from digest.store.journal import Journal, Record, Top, Written, compact, ranges
 
 if TYPE_CHECKING:
@@ -349,6 +338,8 @@ def _edition_record(session: Session, edition_id: int, turns: Iterable[Sequence[
 
 def _tape(session: Session, edition: Edition) -> Written:
     """What was decided about entries since the edition before, a row each: seq of their story (0: held), and marks."""
+    from digest.store.story_tables import Admission, Decision, Entry, Story
+
     newsletter_id = edition.newsletter_id
     before = select(sa.func.max(Edition.upto_seq))
     before = before.where(Edition.newsletter_id == newsletter_id, Edition.number < edition.number)
@@ -381,6 +372,8 @@ def _tape(session: Session, edition: Edition) -> Written:
 
 def _feeds_whose_links_tell(session: Session, newsletter_id: int, first: int) -> set[int]:
     """Of the feeds whose entries, from the `first` on, a newsletter decided about. Their evidence is large."""
+    from digest.store.story_tables import Admission, Entry
+
     theirs = sa.select(col(Entry.feed_id)).join(Admission, col(Admission.entry_id) == col(Entry.id))
     theirs = theirs.where(col(Admission.newsletter_id) == newsletter_id, col(Admission.entry_id) >= first)
     query = sa.select(col(Feed.id), col(Feed.evidence), col(Feed.identity)).where(col(Feed.id).in_(theirs))

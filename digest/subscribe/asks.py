@@ -9,8 +9,9 @@ from sqlmodel import Session
 
 from digest.config import Config
 from digest.errors import UserError
-from digest.models import ConsentEvent, Subscription, SubscriptionState
+from digest.models import Subscription, SubscriptionState
 from digest.store import Database, reminders, search
+from digest.store.consent_tables import ConsentEvent
 from digest.store.search import Search
 from digest.subscribe import notes, signup
 from digest.subscribe.many import STEP, Verb

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from sqlmodel import Session
 
 from digest.errors import BadInput
-from digest.models import Consent, ConsentEvent, Subscriber
+from digest.models import Subscriber
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.subscribe.address import display_name
 from digest.values import Evidence
 

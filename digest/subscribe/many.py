@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, address_key
+from digest.models import Subscriber, SubscriptionState, address_key
 from digest.store import Database, people, search, signup, suppressions
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.store.search import Search
 from digest.subscribe import fields
 from digest.subscribe.address import address, display_name, erasure_mark, tag

@@ -15,8 +15,9 @@ from sqlmodel import Session
 from digest import sign
 from digest.config import Config
 from digest.errors import UserError
-from digest.models import Consent, ConsentEvent, Subscriber, SubscriptionState, address_key
-from digest.store import clock, people, suppressions
+from digest.models import Subscriber, SubscriptionState, address_key
+from digest.store import clock, erasures, people, suppressions
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.subscribe import notes, signup
 from digest.subscribe.address import address, erasure_mark
 from digest.subscribe.people import known
@@ -63,7 +64,7 @@ def _must_be_free(session: Session, person: Subscriber, new: str, secret: str) -
             f"{new} is suppressed: {stop.reason}", hint="if they can get mail there: digest subscriber unsuppress"
         )
     mark = erasure_mark(address_key(new), secret)
-    if suppressions.erased(session, mark) and not people.moved_from(session, person, new):
+    if erasures.find(session, mark) and not people.moved_from(session, person, new):
         raise UserError(
             f"{new} was erased at their own wish", hint=f"if they asked for it: digest subscriber unsuppress {new}"
         )
@@ -83,8 +84,8 @@ def _move(session: Session, person: Subscriber, new: str, *, secret: str, eviden
         session.delete(there)
     session.flush()
     if address_key(old) != address_key(new):
-        suppressions.note_erasure(session, erasure_mark(person.key, secret), now=evidence.at)
-        suppressions.lift_erasure(session, erasure_mark(address_key(new), secret))
+        erasures.note(session, erasure_mark(person.key, secret), now=evidence.at)
+        erasures.lift(session, erasure_mark(address_key(new), secret))
     people.readdress(session, person, new)
     assert person.id is not None
     detail = f"{old} is {new} now"

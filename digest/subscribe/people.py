@@ -10,16 +10,9 @@ from typing import Any, Literal
 from sqlmodel import Session
 
 from digest.errors import BadInput, NotFound, UserError
-from digest.models import (
-    Consent,
-    ConsentEvent,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-    Suppression,
-    address_key,
-)
-from digest.store import history, hooks, newsletters, people, recipients, signup, suppressions, witness
+from digest.models import Subscriber, Subscription, SubscriptionState, Suppression, address_key
+from digest.store import erasures, history, hooks, newsletters, people, recipients, signup, suppressions, witness
+from digest.store.consent_tables import Consent, ConsentEvent
 from digest.subscribe.address import address, display_name, domain_of, erasure_mark, tags_of
 from digest.subscribe.preferences import Changes, Preferences, checked, keep
 from digest.values import Evidence
@@ -76,7 +69,7 @@ def add(
             f"{email} is suppressed since {suppression.created_at:%Y-%m-%d}: {_why(suppression)}",
             hint=f"if they can get mail again and want it: digest subscriber unsuppress {lifted}",
         )
-    if suppressions.erased(session, erasure_mark(key, joining.secret)):
+    if erasures.find(session, erasure_mark(key, joining.secret)):
         raise UserError(
             f"{email} was erased at their own wish or moved, and is not to be brought back",
             hint=f"if they asked to come back themselves: digest subscriber unsuppress {email}",
@@ -334,7 +327,7 @@ def erase(session: Session, email: str, *, secret: str, now: datetime) -> people
     email = address(email)
     mark = erasure_mark(address_key(email), secret)
     gone = people.erase(session, email, mark=mark, now=now)
-    if gone is None and suppressions.erased(session, mark) is None:
+    if gone is None and erasures.find(session, mark) is None:
         raise NotFound(f"nothing is known of {email}", hint="digest subscriber list --search PART")
     return gone
 

@@ -18,8 +18,9 @@ from sqlmodel import Session
 from digest import sign
 from digest.config import Config
 from digest.errors import ConfigError
-from digest.models import ConsentEvent, Subscriber, Subscription, SubscriptionState, address_key
-from digest.store import Database, clock, hooks, newsletters, people, signup, suppressions, witness
+from digest.models import Subscriber, Subscription, SubscriptionState, address_key
+from digest.store import Database, clock, erasures, hooks, newsletters, people, signup, suppressions, witness
+from digest.store.consent_tables import ConsentEvent
 from digest.subscribe import notes
 from digest.subscribe.address import address, display_name, erasure_mark
 from digest.subscribe.people import enter, record
@@ -220,7 +221,7 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     people.rejoin(session, subscription)
     record(session, subscription, ConsentEvent.SUBSCRIBED, evidence, told=hooks.Event.CONFIRMED)
     # Their own word undoes what kept lists from bringing them back, and ends what the limits remember.
-    suppressions.lift_erasure(session, erasure_mark(person.key, config.lasting_key))
+    erasures.lift(session, erasure_mark(person.key, config.lasting_key))
     signup.forget_mails(session, address=_mark(person.key, config))
     settings = config.newsletters[answer.newsletter]
     subscription.awaits_welcome = settings.welcome

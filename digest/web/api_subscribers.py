@@ -12,8 +12,9 @@ from sqlmodel import Session
 
 from digest import curate, subscribe
 from digest.errors import BadInput, NotFound, UserError
-from digest.models import ConsentEvent, Subscriber, Subscription
+from digest.models import Subscriber, Subscription
 from digest.store import keys, listing, suppressions
+from digest.store.consent_tables import ConsentEvent
 from digest.subscribe import goodbyes, signup
 from digest.subscribe.people import record
 from digest.web import api_shapes as shapes

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from digest import curate, edition, meanings
 from digest.config import Config
 from digest.errors import UserError
-from digest.store import Database, editions, newsletters
+from digest.store import Database, edition_stories, newsletters
 from digest.store.pictures import Found
 from digest.values import Pictured
 
@@ -107,7 +107,7 @@ def arrange(edit: Edit) -> None:
         moved = _story(session, edit)
         paper = newsletters.find(session, edit.newsletter)
         seqs = [int(word) for word in edit.form.get("order", "").split(",") if word.isdecimal() and len(word) < 19]
-        ids = editions.story_ids_at(session, paper.id or 0, seqs[:_MOST])
+        ids = edition_stories.story_ids_at(session, paper.id or 0, seqs[:_MOST])
         order = [ids[seq] for seq in seqs if seq in ids and ids[seq] != moved]
         wish = edit.form.get("place", "")
         place = min(int(wish), len(order) + 1) if wish.isdecimal() and len(wish) < 9 else 1
@@ -191,7 +191,7 @@ def _story(session: Session, edit: Edit) -> int:
         edition.held_edition(session, name, edit.number)
     seq = int(form["seq"]) if form.get("seq", "").isdecimal() and len(form["seq"]) < 19 else 0
     paper = newsletters.find(session, name)
-    story = editions.story_id_at(session, paper.id or 0, seq, title=form.get("title", ""))
+    story = edition_stories.story_id_at(session, paper.id or 0, seq, title=form.get("title", ""))
     if story is None:
         raise UserError("that story is no longer where it was", hint="look again, and choose it there")
     return story

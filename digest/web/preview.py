@@ -31,7 +31,7 @@ from starlette.routing import Mount, Route
 from digest import curate, edition, render
 from digest.config import Config
 from digest.errors import UserError
-from digest.store import Database, editions, newsletters
+from digest.store import Database, edition_stories, newsletters
 from digest.store.pictures import Found
 from digest.values import Pictured
 from digest.web import bench, clients, editing
@@ -192,7 +192,7 @@ def _numbers(preview: Preview, name: str, found: edition.Shown) -> dict[int, int
     """By what `digest story` calls these stories: a story has no such number before it is admitted."""
     with preview.database.read() as session:
         paper = newsletters.find(session, name)
-        return editions.story_ids_at(session, paper.id or 0, [story.seq for story in found.stories])
+        return edition_stories.story_ids_at(session, paper.id or 0, [story.seq for story in found.stories])
 
 
 def _thumbs(preview: Preview, found: edition.Shown) -> dict[str, str]:

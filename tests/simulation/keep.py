@@ -19,20 +19,7 @@ from sqlmodel import Session, col, select
 
 from digest import edition
 from digest.config import Config, from_values
-from digest.models import (
-    Admission,
-    Decision,
-    Edition,
-    Entry,
-    Feed,
-    OutboxRow,
-    OutboxState,
-    Story,
-    Subscriber,
-    Subscription,
-    Variant,
-    VariantStory,
-)
+from digest.models import Edition, Feed, OutboxRow, OutboxState, Subscriber, Subscription, Variant
 from digest.parse import gist
 from digest.store import (
     Database,
@@ -55,6 +42,7 @@ from digest.store.keep_tables import LetterRoll
 from digest.store.kept import Kind
 from digest.store.pruning import LATEST
 from digest.store.run_tables import RunDay
+from digest.store.story_tables import Admission, Decision, Entry, Story, VariantStory
 
 DAY = timedelta(days=1)
 MONDAY = datetime(2026, 11, 23, 7, tzinfo=UTC)
