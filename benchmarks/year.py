@@ -31,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import aged
 from sqlmodel import select
 
+from digest.cli import garbage
+
 COMMANDS = (
     *("run", "status", "audit", "audit --full", "history", "metrics", "clock", "doctor --offline"),
     *("story list", "story list --waiting", "topic list", "feed list", "feed list --health", "feed show 1"),
@@ -157,6 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = aged.Size(options.feeds, options.entries, options.readers, options.variants)
     if options.quick:
         size = aged.Size()
+    garbage.start()  # as the command does before it imports, and once it works
+    garbage.work()
     ages: dict[int, dict[str, Any]] = {}
     for days in sorted(map(int, options.days.split(","))):
         with tempfile.TemporaryDirectory(prefix="digest-year-") as name:

@@ -193,6 +193,7 @@ class _Lines:
         again = self.taken[keep:]
         self._back.extendleft(reversed(again))
         self.number -= len(again)
+        self.ended = self.ended and not again
         del self.taken[keep:]
 
 
