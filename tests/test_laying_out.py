@@ -571,7 +571,10 @@ def take_one_out(database: Database, _config: Config) -> None:
         edition.drop(session, "daily", story.id or 0, dropped=True)
 
 
-@pytest.mark.parametrize("meanwhile", [nothing, die_soon, two_in_turns, take_one_out])
+@pytest.mark.parametrize(
+    "meanwhile",
+    [nothing, *(pytest.param(one, marks=pytest.mark.long) for one in (die_soon, two_in_turns, take_one_out))],
+)
 def test_a_template_that_is_wrong_in_a_late_mail_is_told_and_once_mended_it_goes_on(
     all_here, configure, tmp_path, meanwhile
 ):
