@@ -348,6 +348,23 @@ def test_on_sqlite_a_claim_writes_nothing_and_whoever_marks_a_letter_first_has_i
     assert theirs.commit(Batch(marks=[found])).marked == {ada.id: 2}
 
 
+def lose_the_answer(monkeypatch, since, *, stored):
+    """Of the next commit, which is `stored` or not; `since` is what happens before it is asked about."""
+    write = Database.write
+
+    @contextmanager
+    def losing(self):
+        with suppress(ZeroDivisionError), write(self) as session:
+            yield session
+            if not stored:
+                raise ZeroDivisionError
+        monkeypatch.undo()
+        since()
+        raise CommitUnknown("the database was lost during a COMMIT")
+
+    monkeypatch.setattr(Database, "write", losing)
+
+
 @pytest.mark.parametrize("meanwhile", ["nobody", "another", "not stored"])
 def test_what_was_given_back_by_a_commit_whose_answer_is_lost_is_not_given_back_twice(
     database, mailing, clock, monkeypatch, meanwhile
@@ -358,21 +375,14 @@ def test_what_was_given_back_by_a_commit_whose_answer_is_lost_is_not_given_back_
     ours, theirs = ledger_of(database, config, clock), ledger_of(database, config, clock)
     (ada,) = looked_for(ours)
     assert ours.commit(Batch(marks=[ada])).marked == {ada.id: 1}
-    back, write = Batch(unmarked=[(ada.id, 1)]), Database.write
+    back = Batch(unmarked=[(ada.id, 1)])
 
-    @contextmanager
-    def losing(self):
-        with suppress(ZeroDivisionError), write(self) as session:
-            yield session
-            if meanwhile == "not stored":
-                raise ZeroDivisionError
-        monkeypatch.undo()
+    def since():
         clock.pass_(seconds=1)
         if meanwhile == "another":
             assert theirs.commit(Batch(marks=looked_for(theirs))).marked == {ada.id: 1}
-        raise CommitUnknown("the database was lost during a COMMIT")
 
-    monkeypatch.setattr(Database, "write", losing)
+    lose_the_answer(monkeypatch, since, stored=meanwhile != "not stored")
     if meanwhile == "not stored":
         with pytest.raises(StorageError, match="lost what was being written"):
             ours.commit(back)
@@ -388,21 +398,13 @@ def test_a_mark_whose_answer_is_lost_is_not_taken_for_that_of_another(database, 
     owe(database, config, "ada@example.org")
     ours, theirs = ledger_of(database, config, clock), ledger_of(database, config, clock)
     (ada,) = looked_for(ours)
-    write = Database.write
 
-    @contextmanager
-    def losing(self):
-        with suppress(ZeroDivisionError), write(self) as session:
-            yield session
-            if meanwhile == "another":
-                raise ZeroDivisionError
-        monkeypatch.undo()
+    def since():
         clock.pass_(hours=1)
         if meanwhile == "another":
             assert theirs.commit(Batch(marks=looked_for(theirs))).marked == {ada.id: 1}
-        raise CommitUnknown("the database was lost during a COMMIT")
 
-    monkeypatch.setattr(Database, "write", losing)
+    lose_the_answer(monkeypatch, since, stored=meanwhile == "nobody")
     if meanwhile == "nobody":
         assert ours.commit(Batch(marks=[ada])).marked == {ada.id: 1}
         return
