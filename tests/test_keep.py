@@ -575,6 +575,33 @@ def test_old_entries_go_and_the_latest_of_each_feed_stay(database, config):
         assert not waiting(session)
 
 
+def weight(database: Database) -> tuple[Counter[str], int]:
+    """Rows by table, and bytes of the file without what is free in it."""
+    with database.read() as session:
+        page, there, free = keeping.facts(session)
+        connection = session.connection()
+        named = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+        counted = {name: connection.exec_driver_sql(f'SELECT count(*) FROM "{name}"').scalar_one() for name in named}
+    return Counter(counted), page * (there - free)
+
+
+@on_sqlite
+def test_of_an_entry_that_is_gone_remain_four_marks_at_most_and_few_bytes(database, config):
+    number, steps = 100, replace(ALL, rows=500)
+    lived(database)
+    told(database, PER_FEED + 10)
+    prune(database, steps)
+    before, small = weight(database)
+    told(database, PER_FEED + number, feed_url="https://feeds.example/b", start=1000)
+    assert prune(database, steps).rows["entries"] == number
+    after, large = weight(database)
+    grown = after - before
+    marks = grown.pop("pruned_mark")
+    assert 0 < marks <= 4 * number
+    assert all(more <= PER_FEED for more in grown.values()), grown  # those of a feed that stay, and no other
+    assert (large - small) / number < 300  # what stays of the feed is a part of it
+
+
 COMES = MappingProxyType(
     {
         "as it was": {},
