@@ -10,10 +10,13 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digest.curate import headlines, sketches, stories
 from digest.curate.stories import Join, Telling, group
 from digest.curate.urls import normalise
+from digest.curate.words import words
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -303,3 +306,39 @@ def test_the_pairs_that_are_judged_grow_as_the_tellings_do(
     group(many(more, seed=2, stories_told=stories_told, openings=openings))
     assert judged.total() - before < 2.8 * before
     assert judged["surplus"] < 30 * (few + more)
+
+
+_PIECES = st.sampled_from(
+    ["cat", "node.js", "c++", "c#", ".net", "it's", "l'an", "a-b/c", "x_y", "é", "使用", *" \t\n\x1f.…'+#"]
+)
+
+
+@given(st.lists(_PIECES, min_size=6, max_size=60).map("".join))
+def test_no_text_that_is_short_at_sight_has_words_enough(text: str) -> None:
+    if sketches._is_short(text, len(text.casefold().split())):
+        assert len(words(text)) < sketches._LEAST
+
+
+def test_an_excerpt_that_was_cut_short_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sketches, "words", None)
+    assert not list(sketches.runs("What a team of two learnt of its database, in a year of pages at night, is that…"))
+
+
+def test_words_that_tell_are_known_once_for_all_titles(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        real = getattr(headlines, name)
+
+        def count(*given: Any, **named: Any) -> Any:
+            counts[name] += 1
+            return real(*given, **named)
+
+        monkeypatch.setattr(headlines, name, count)
+
+    counted("informative")
+    counted("read")
+    when = datetime(2026, 3, 2, tzinfo=UTC)
+    told = [Telling(n, f"Mica garnet m{n} beats m{n + 50}", (), n, when) for n in range(30)]
+    group(told, settled=29)
+    assert counts["informative"] == 1 + counts["read"]

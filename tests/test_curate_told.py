@@ -45,6 +45,9 @@ class _Read(list[Title]):
     def stems(self, i: int) -> frozenset[str]:
         return self[i].stems
 
+    def shared(self, i: int, j: int) -> frozenset[str]:
+        return self[i].stems & self[j].stems
+
     def telling(self, i: int) -> frozenset[str]:
         return self[i].telling
 

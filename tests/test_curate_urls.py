@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,3 +138,29 @@ def test_a_tag_full_of_addresses_is_looked_at_once() -> None:
 )
 def test_hosts_of_one_owner_are_one_family(host: str, whose: str) -> None:
     assert urls.family(host) == whose
+
+
+_PARTS = st.sampled_from(
+    ["a", "É", "b.example", "github.com", "@ada", "~bob", "[::1]", ":80", "\t", "\n", " ", *"/?#.-@%"]
+)
+
+
+@given(
+    st.tuples(st.sampled_from(["https://", "http://", "//", ""]), st.lists(_PARTS, max_size=9).map("".join)).map(
+        "".join
+    )
+)
+def test_a_plain_address_has_the_host_and_the_first_step_that_any_has(key: str) -> None:
+    try:
+        parts = urlsplit(key)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"\w"):
+            urls.site(key)
+        return
+    assert urls._front(key) == (parts.netloc, parts.path.lstrip("/").partition("/")[0])
+
+
+def test_where_a_plain_address_stands_is_known_at_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urls, "urlsplit", None)
+    assert urls.site("https://ada.example/2026/vacuum?id=1") == "ada.example"
+    assert urls.site("https://github.com/ada/vacuum") == "github.com/ada"

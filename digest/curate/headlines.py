@@ -210,7 +210,8 @@ class Taken(NamedTuple):
 
 def taken(text: str, place: Callable[[], str]) -> Taken:
     """The words of a title; `place` says which site wrote it, as far as it is known: few titles have to ask."""
-    text = unicodedata.normalize("NFKC", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
     if text.rstrip()[-1:] in ("]", ")"):
         text = _TAIL.sub("", text)
     head: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
+from string import ascii_letters, digits
 from zlib import crc32
 
 from digest.curate.headlines import STOP_STEMS, stem
@@ -17,6 +18,7 @@ FINDING = 4  # marks by which copies are found: two copies share some of their l
 STRANGE = 0.08  # of the shorter text's telling words, up to which they are of other things
 _KEPT = 16  # marks of a text
 _LEAST = 24  # words; a shorter text tells nothing by itself
+_IN_WORDS = f"{ascii_letters}{digits} ".encode()  # whatever else ASCII has parts a word in two at most
 TELLING = 12  # different telling words of a text that is long enough to say so
 
 
@@ -36,12 +38,19 @@ def of(text: str) -> Sketch:
 
 def runs(text: str) -> Iterator[Run]:
     """The runs of four words that the sketch of a text is made of."""
-    found = text[:HEAD].casefold().split()  # many times as fast as `words`, and copies have the same spaces
-    if len(found) < _LEAST:
-        found = words(text[:HEAD])  # of a script without spaces
+    head = text[:HEAD]
+    found = head.casefold().split()  # many times as fast as `words`, and copies have the same spaces
+    if len(found) < _LEAST and not _is_short(head, len(found)):
+        found = words(head)  # of a script without spaces
     if len(found) < _LEAST:
         found = []
     return zip(found, found[1:], found[2:], found[3:], strict=False)
+
+
+def _is_short(text: str, parts: int) -> bool:
+    """Whether a text of so many parts between spaces is known to have too few words: most that was told is cut."""
+    plain = text.rstrip("…")
+    return plain.isascii() and parts + len(plain.encode().translate(None, _IN_WORDS)) < _LEAST
 
 
 def finding(text: str) -> dict[int, Run]:

@@ -222,6 +222,7 @@ class _Titles:
         once = {*spelled.values()}
         self._stem = {word: headlines.stem(word) for word in once}
         self._stemmed = [tuple(map(self._stem.__getitem__, found)) for found in self.words]
+        self._tells = {word: self._stem[word] for word in headlines.informative(once)}
         single = {word for word in once if len(word) >= 6}
         self._as_one = {
             i: headlines.as_one(found, single)
@@ -243,9 +244,14 @@ class _Titles:
         found = {*self._stemmed[i]}
         return found.union(self._as_one[i]) if i in self._as_one else found
 
+    def shared(self, i: int, j: int) -> set[str]:
+        """The stems of both."""
+        return self.stems(i).intersection(self.stems(j) if j in self._as_one else self._stemmed[j])
+
     def telling(self, i: int) -> frozenset[str]:
         if (found := self._told.get(i)) is None:
-            stems = map(self._stem.__getitem__, headlines.informative(self.words[i]))
+            tells = self._tells
+            stems = [tells[word] for word in self.words[i] if word in tells]
             found = self._told[i] = frozenset(chain(stems, self._as_one.get(i, ())))
         return found
 
@@ -409,7 +415,7 @@ class _Pairs:
         if not told and not titles.equal(i, j):
             return -math.inf
         bound = self.bound
-        shared = titles.stems(i) & titles.stems(j)
+        shared = titles.shared(i, j)
         known = math.fsum(map(self.idf.__getitem__, shared))
         weight, other_weight = self.weight(i)[0], self.weight(j)[0]
         said = (

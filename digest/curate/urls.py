@@ -65,13 +65,21 @@ def leads_to(url: str, original_url: str, told: Iterable[str]) -> str:
 
 def site(key: str) -> str:
     """The host of a key, or, where many write on one host, host and writer: "medium.com/@ada"."""
+    host, first = _front(key)
+    if first and (first.startswith(("@", "~")) or host in ("github.com", "gitlab.com", "dev.to", "codeberg.org")):
+        return f"{host}/{first}"
+    return host
+
+
+def _front(key: str) -> tuple[str, str]:
+    """The host of a key and the first step of its path. Most keys are plain, and thousands are asked for."""
+    host, _, path = key.removeprefix("https://").partition("/")
+    first = path.partition("/")[0].partition("?")[0].partition("#")[0]
+    plain = host.isascii() and host.replace(".", "").replace("-", "").isalnum()
+    if plain and key.startswith("https://") and first.isprintable() and not path.startswith("/"):
+        return host, first
     parts = urlsplit(key)
-    first = parts.path.lstrip("/").partition("/")[0]
-    if first and (
-        first.startswith(("@", "~")) or parts.netloc in ("github.com", "gitlab.com", "dev.to", "codeberg.org")
-    ):
-        return f"{parts.netloc}/{first}"
-    return parts.netloc
+    return parts.netloc, parts.path.lstrip("/").partition("/")[0]
 
 
 # Where anybody gets a host of their own.
