@@ -35,7 +35,7 @@ class Tenure:
             self._held += self._ended - began
 
     def pause_due(self) -> float:
-        """Seconds for which to leave the lock alone now: 0.0 where that was not long, or others had their turn since."""
+        """Seconds to leave the lock alone for now: 0.0 where that was not long, or others had their turn since."""
         if self._held < LONGEST_S:
             return 0.0
         self._held = 0.0
