@@ -15,6 +15,9 @@ themselves (`parts_alone.py` says how: httpx, feedparser, Jinja, premailer, sqli
 seconds of the processor; what ours does that no part does, as admission, is in the sum of ours alone.
 `cpu_to_the_parts` is how many times as much ours takes in all. It is told and has no goal: nobody sends such letters,
 the same for each reader, with no link of theirs, no judgement of replies, and no word of who must not get one any more.
+`the_line_alone_seconds` is the floor by the clock: what that dialogue takes for as many letters over the same line and
+as many connections, with no feeds, mails and rows before it. `the_line_to_the_other` is that beside all that the other
+takes: `seconds_to_the_other` cannot be less, however little the rest takes.
 `the_parts_alone_peak_mb` is the peak memory of a process that does all of that one after the other, but for the
 dialogue, with SQLModel and Typer loaded and used as well: beside `peak_mb`, and no goal either.
 """
@@ -77,7 +80,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
     checkouts = {"ours": HERE} | ({"theirs": options.against.absolute()} if options.against else {})
     seen: dict[str, list[dict[str, Any]]] = {who: [] for who in checkouts}
-    dialogue, floor, peaks = [], [], []
+    dialogue, alone_on_line, floor, peaks = [], [], [], []
     with tempfile.TemporaryDirectory(prefix="digest-whole-") as temporary, served(options.feeds) as site:
         folder = Path(temporary)
         with sink(folder) as (fast, _), proxy(fast) as port:
@@ -99,7 +102,9 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
                         sys.stdout.flush()
                 size = child(HERE, "size", folder / f"ours{turn}", port, options.connections)["bytes"]
                 (folder / "letter.eml").write_bytes((sample() * (size // 39_000 + 2))[: size - 2] + b"\r\n")
-                dialogue.append(bare(folder, options.connections, port, options.letters)[1])
+                rate, letter_cpu = bare(folder, options.connections, port, options.letters)
+                dialogue.append(letter_cpu)
+                alone_on_line.append(options.letters / rate)
                 alone, peak = parts(folder / f"ours{turn}", site, options)
                 peaks.append(peak)
                 floor.append(alone | {"deliver": alone["deliver"] + dialogue[-1] * options.letters})
@@ -110,6 +115,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "variants": options.variants,
         "load_average": round(os.getloadavg()[1], 1),
         "seconds": middle["ours"]["seconds"],
+        "the_line_alone_seconds": round(statistics.median(alone_on_line), 2),
         "cpu_seconds": middle["ours"]["cpu"],
         "peak_mb": max(one["peak_mb"] for one in seen["ours"]),
         "the_parts_alone_peak_mb": max(peaks),
@@ -138,6 +144,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         pairs = list(zip(seen["ours"], seen["theirs"], strict=True))
         for name in ("seconds", "cpu"):
             figures[f"{name}_to_the_other"] = round(statistics.median(a[name] / b[name] for a, b in pairs), 3)
+        least = [line / other["seconds"] for line, other in zip(alone_on_line, seen["theirs"], strict=True)]
+        figures["the_line_to_the_other"] = round(statistics.median(least), 3)
         figures["peak_mb_of_the_other"] = max(one["peak_mb"] for one in seen["theirs"])
         figures["stages_of_the_other"] = middle["theirs"]["stages"]
     return figures | {"goals": GOALS}

@@ -39,6 +39,7 @@ from digest.store import (
     letters,
     newsletters,
     open_database,
+    pauses,
     people,
     recipients,
 )
@@ -1315,11 +1316,11 @@ def test_a_pause_that_two_end_at_once_ends_once_on_postgres(upgraded_postgres_ur
 
     def end() -> int:
         with database.write() as session:
-            return people.end_pauses(session, now=over)
+            return pauses.end_pauses(session, now=over)
 
     with ThreadPoolExecutor(1) as other:
         with database.write() as session:
-            assert people.end_pauses(session, now=over) == 1
+            assert pauses.end_pauses(session, now=over) == 1
             second = other.submit(end)
             wait_until_somebody_waits(database)
         assert second.result() == 0

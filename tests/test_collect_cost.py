@@ -89,6 +89,19 @@ def test_feeds_with_nothing_new_cost_no_statement_of_their_own_no_process_and_no
     assert seen[0] == seen[1]
 
 
+@pytest.mark.parametrize(("wait", "most", "started"), [(60, 2, 1), (0, 2, 2), (0, 1, 1)])
+def test_feeds_are_read_by_one_process_until_one_waits_long_for_it(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch, wait: int, most: int, started: int
+) -> None:
+    monkeypatch.setattr(workers, "WAIT", wait)
+    there: list[workers.Worker] = []
+    really = workers.Parsers._another
+    monkeypatch.setattr(workers.Parsers, "_another", lambda self: there.append(found := really(self)) or found)
+    add(database, *feeds(site, 9))
+    assert run(database, settings(workers=most)).new == 18
+    assert len(there) == started
+
+
 @pytest.mark.usefixtures("patient")
 def test_what_weighs_much_does_not_wait_for_others(
     database: Database, site: Site, monkeypatch: pytest.MonkeyPatch

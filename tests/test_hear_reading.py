@@ -21,7 +21,7 @@ from digest.errors import NotFound, StorageError, UserError
 from digest.hear import forward, sources
 from digest.hear.policy import Act
 from digest.models import Notice, OutboxRow, SubscriptionState
-from digest.store import history, hooks, people, refusals, reports, suppressions
+from digest.store import history, hooks, pauses, people, refusals, reports, suppressions
 from digest.store.api_tables import WebhookEvent
 from digest.store.consent_tables import ConsentEvent
 from digest.store.reports import Which
@@ -160,7 +160,7 @@ def test_a_full_mailbox_is_paused_after_weeks_and_goes_on_when_a_letter_arrives(
     assert standing(database, ADA)[0] == "paused"
     clock.pass_(days=31)
     with database.write() as session:
-        assert people.end_pauses(session, now=clock()) == 1
+        assert pauses.end_pauses(session, now=clock()) == 1
     letters = edition_again(database, config, clock, days=0)  # arrives
     letters = edition_again(database, config, clock, days=9)
     raw = hearing.bounce(letters[ADA], status="5.2.2", words="mailbox full", at=clock())

@@ -81,7 +81,7 @@ GIST = gist.pack(gist.of("<p>Summary</p>", "<p>Text</p>"))
 def fewer_entries_per_feed(monkeypatch):
     monkeypatch.setattr("digest.store.pruning_entries.PER_FEED", PER_FEED)
     monkeypatch.setattr("digest.store.pruning_entries.GISTS", GISTS)
-    monkeypatch.setattr("digest.store.database._GAP_S", 0)
+    monkeypatch.setattr("digest.store.tenure.GAP_S", 0)
     monkeypatch.setattr("digest.store.keeping._MOMENT", 1e9)
 
 

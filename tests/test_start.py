@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import house
 import pytest
 import sqlalchemy as sa
 import typer.main
@@ -206,3 +208,27 @@ def test_the_line_about_a_command_is_what_the_command_says_of_itself():
     assert {word: noun.help for word, noun in NOUNS.items()} == {
         word: made[word].get_short_help_str(1000) for word in NOUNS
     }
+
+
+def begun_by(*files: str) -> set[str]:
+    """What these files of ours import as they are imported, and so on: not what they import where they use it."""
+    found, waiting = set(), list(files)
+    while waiting:
+        name = waiting.pop()
+        path = house.PACKAGE / f"{name.replace('.', '/')}.py"
+        if name in found or not path.is_file():  # a room's list is looked at when something of it is asked for
+            continue
+        found.add(name)
+        for node in house.tree(path).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "digest":
+                place = (node.module or "").partition(".")[2]
+                waiting += [place, *(f"{place}.{alias.name}".lstrip(".") for alias in node.names)]
+    return found
+
+
+def test_composing_imports_no_tables_of_what_it_seldom_has_to_do_with():
+    begun = begun_by("edition.compose", "edition.laying_out")
+    assert {"edition.variants", "render.templates", "store.story_tables"} <= begun
+    seldom = RARE - {"archive_tables", "feed_tables", "keep_tables", "picture_tables", "story_tables"}
+    assert begun & {f"store.{name}" for name in seldom} == set()
+    assert "edition.held" not in begun, "what an editor may do, where editions wait for none"

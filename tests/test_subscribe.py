@@ -15,7 +15,7 @@ from sqlmodel import select
 from digest import subscribe
 from digest.errors import BadInput, NotFound, UserError
 from digest.models import Edition, OutboxRow, Subscriber, Variant, address_key
-from digest.store import history, listing, newsletters, outbox, people
+from digest.store import history, listing, newsletters, outbox, pauses, people
 from digest.store.schema import tables as all_tables
 from digest.subscribe import Evidence
 
@@ -189,8 +189,8 @@ def test_a_pause_ends_when_it_is_over_and_makes_nothing_up(database):
         session.add(Edition(newsletter_id=paper.id, number=1, composed_at=MONDAY, upto_seq=17, sender="x@example.com"))
     assert state(database, "ada@example.com") == "paused"
     with database.write() as session:
-        assert people.end_pauses(session, now=until - timedelta(seconds=1)) == 0
-        assert people.end_pauses(session, now=until) == 1
+        assert pauses.end_pauses(session, now=until - timedelta(seconds=1)) == 0
+        assert pauses.end_pauses(session, now=until) == 1
         paper = newsletters.find(session, "daily")
         ada = people.subscription(session, subscribe.known(session, "ada@example.com"), paper)
         assert (ada.state, ada.read_until, ada.paused_until) == ("active", 17, None)

@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from digest.parse.worker import Result, Task, Work, serve
 from digest.values import Mailed
 
 MEMORY = 170_000_000  # bytes a worker may hold
+WAIT = 0.5  # seconds for which a document waits for a process before another is started
 TASKS = 500  # after which a worker is replaced, so that what feedparser leaks does not add up
 START_SECONDS = 60
 # All seconds are of the processor, so that a busy machine harms no feed; by the clock so many times as long is waited.
@@ -35,11 +37,11 @@ SETBACKS = 4  # entries that bring a process down, before the whole feed is give
 
 
 class Parsers:
-    """A few processes that parse, each started when it is first needed: most runs find nothing new."""
+    """A few processes that parse, each started when it is needed: most runs find nothing new, or little."""
 
     def __init__(self, *, workers: int, seconds: float) -> None:
         self._seconds = seconds
-        self._seats = asyncio.Semaphore(workers)
+        self._seats = Seats(workers)
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="parse")
@@ -178,6 +180,32 @@ class Parsers:
     def _drop(self, one: Worker) -> int | None:
         self._all.discard(one)
         return one.kill()
+
+
+class Seats:
+    """Who is at work at once: one, and one more whenever somebody has waited for a while, up to so many.
+
+    Another process takes as long to start as fifty feeds take to read, so a handful of them is read by one. What it has
+    to read says little of how long that lasts, so it is by the wait that we know.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most - 1  # that may be added
+        self._free = asyncio.Semaphore(1)
+
+    async def __aenter__(self) -> None:
+        while self._left:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WAIT):
+                    await self._free.acquire()
+                return
+            if self._left:  # another has waited as long, and was before us
+                self._left -= 1
+                self._free.release()
+        await self._free.acquire()
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._free.release()
 
 
 def _feed(answer: ParsedFeed | Listed) -> ParsedFeed:

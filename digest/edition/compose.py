@@ -16,7 +16,6 @@ from sqlmodel import Session
 from digest import curate, schedule
 from digest.config import Config, Newsletter
 from digest.edition import following, pictures
-from digest.edition.held import ask_editor
 from digest.edition.report import Composed
 from digest.edition.turns import not_now
 from digest.edition.variants import (
@@ -34,7 +33,7 @@ from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.render import Finding
 from digest.schedule import Turn
-from digest.store import Database, edition_stories, editions, newsletters, people, recipients, witness
+from digest.store import Database, edition_stories, editions, newsletters, pauses, recipients, witness
 
 AT_ONCE = 2_000  # readers whose letters are owed in one transaction, and no steps
 LAYING_OUT = "its letters are being laid out"  # why an edition is held meanwhile
@@ -79,7 +78,7 @@ def prepare(
         if not_now(session, row, settings, now=now):
             return None
     with database.write() as session:
-        people.end_pauses(session, now=now)
+        pauses.end_pauses(session, now=now)
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None
@@ -126,7 +125,7 @@ def compose(
     slot = settings.slots.last_slot(now) if settings.slots else None
     recipients.lock_readers(session, row.id)
     if press is None:
-        people.end_pauses(session, now=now)
+        pauses.end_pauses(session, now=now)
     due = turns_of(session, row, settings, now=now)
     row.slot_at = slot or now
     session.add(row)
@@ -175,6 +174,8 @@ def compose(
         findings=(*press.findings.values(), *flattened(wanted, matter, settings, cuts)),
     )
     if settings.approve:
+        from digest.edition.held import ask_editor  # only where one is to see it
+
         ask_editor(session, name, config, composed, now=now)
     return composed
 

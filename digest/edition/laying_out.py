@@ -29,7 +29,6 @@ from digest.edition.compose import (
     turns_of,
     wait_for_editor,
 )
-from digest.edition.held import ask_editor
 from digest.edition.report import Composed
 from digest.edition.turns import not_now
 from digest.edition.variants import TRIES, Frozen, Press, matter_of, muted_all, still, variants_of
@@ -38,7 +37,7 @@ from digest.models import Edition, EditionState
 from digest.models import Newsletter as NewsletterRow
 from digest.render import Finding
 from digest.schedule import Turn
-from digest.store import Database, edition_stories, editions, newsletters, people, recipients, stories, tallies, waking
+from digest.store import Database, edition_stories, editions, newsletters, pauses, recipients, stories, tallies, waking
 
 _AT_A_TIME = 200  # variants rendered, and stored in one transaction
 _READERS = (500, 10_000)  # whose letters are owed in one transaction: of the first and at least, and at most
@@ -129,7 +128,7 @@ def _look(
         begun = editions.laying_out(session, row.id or 0)
     if not begun:
         with database.write() as session:
-            people.end_pauses(session, now=now)
+            pauses.end_pauses(session, now=now)
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None
@@ -381,5 +380,7 @@ def _end(
             findings=findings,
         )
         if composed.held:
+            from digest.edition.held import ask_editor  # only where one is to see it
+
             ask_editor(session, name, config, composed, now=now)
     return composed

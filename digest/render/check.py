@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from digest.colours import contrast
@@ -64,6 +64,7 @@ def check(mail: Rendered, *, note: bool = False) -> list[Finding]:
     from lxml import html as parser
 
     tree = parser.document_fromstring(mail.html)
+    elements = _elements(tree)
     return [
         _size(mail),
         _style(mail),
@@ -72,9 +73,9 @@ def check(mail: Rendered, *, note: bool = False) -> list[Finding]:
         _structure(mail, tree),
         _links(mail, tree),
         _images(tree),
-        _contrast(mail, tree, dark=False),
-        _contrast(mail, tree, dark=True),
-        _css(mail, tree),
+        _contrast(elements, {}, "contrast, light"),
+        _contrast(elements, _dark_rules(mail.html), "contrast, dark"),
+        _css(mail, elements),
         _text(mail),
         *([] if note else [_leaving(mail)]),
     ]
@@ -192,48 +193,73 @@ def _images(tree: HtmlElement) -> Finding:
     return _found("images", errors, f"{count} image{'s' if count > 1 else ''}" if count else "none, and none needed")
 
 
-def _contrast(mail: Rendered, tree: HtmlElement, *, dark: bool) -> Finding:
+class _Element(NamedTuple):
+    """What of an element says how its own text looks, and whose child it is, by its place among them all."""
+
+    parent: int  # -1: nobody's
+    styles: tuple[str, str, str]  # tag, class, style: of hundreds of elements there are some dozens
+    text: str  # its own before its first child, "" for what nobody sees
+
+
+class _Look(NamedTuple):
+    ink: str | None = None
+    ground: str | None = None
+    pixels: float = 0.0
+    bold: bool | None = None
+
+
+def _contrast(elements: Sequence[_Element], over: dict[str, dict[str, str]], name: str) -> Finding:
     """Every text against the ground it stands on: 4.5, or 3 where it is large (WCAG 2.2, 1.4.3)."""
-    over = _dark_rules(mail.html) if dark else {}
     errors, lowest = [], 21.0
-    for element, text in _texts(tree):
-        ink, ground, pixels, bold = _look(element, over)
-        if ink is None or ground is None:
+    known: dict[tuple[_Look, tuple[str, str, str]], tuple[_Look, float]] = {}
+    looks: list[_Look] = []
+    for parent, styles, text in elements:
+        around = looks[parent] if parent >= 0 else _Look()
+        found = known.get((around, styles))
+        if found is None:
+            look = _look(around, styles, over)
+            ratio = contrast(look.ink, look.ground) if look.ink and look.ground else 21.0
+            found = known[around, styles] = look, ratio
+        look, ratio = found
+        looks.append(look)
+        if not text:
             continue
-        ratio = contrast(ink, ground)
         lowest = min(lowest, ratio)
-        if ratio < (3.0 if pixels >= 24 or (bold and pixels >= 18.66) else 4.5):
-            errors.append(f"“{text[:24]}” {ink} on {ground} is {ratio:.1f}")
-    return _found("contrast, dark" if dark else "contrast, light", errors, f"at least {lowest:.1f}")
+        if ratio < (3.0 if look.pixels >= 24 or (look.bold and look.pixels >= 18.66) else 4.5):
+            errors.append(f"“{text[:24]}” {look.ink} on {look.ground} is {ratio:.1f}")
+    return _found(name, errors, f"at least {lowest:.1f}")
 
 
-def _texts(tree: HtmlElement) -> Iterator[tuple[HtmlElement, str]]:
+def _elements(tree: HtmlElement) -> list[_Element]:
+    """All elements, each after the one that it stands in."""
+    found: list[_Element] = []
+    places: dict[HtmlElement, int] = {}
     for element in tree.iter():
-        if (
-            not isinstance(element.tag, str)
-            or element.tag in ("style", "title")
-            or "preheader" in (element.get("class") or "")
-        ):
+        if not isinstance(element.tag, str):
             continue
-        text = " ".join((element.text or "").replace("\xa0", " ").split())
-        if text:
-            yield element, text
+        class_ = element.get("class") or ""
+        hidden = element.tag in ("style", "title") or "preheader" in class_
+        text = "" if hidden else " ".join((element.text or "").replace("\xa0", " ").split())
+        parent = element.getparent()
+        places[element] = len(found)
+        place = -1 if parent is None else places[parent]
+        found.append(_Element(place, (element.tag, class_, element.get("style") or ""), text))
+    return found
 
 
-def _look(element: HtmlElement, over: dict[str, dict[str, str]]) -> tuple[str | None, str | None, float, bool]:
-    """Text colour, ground, size in pixels and weight of an element, from its style and those around it."""
-    ink = ground = None
-    pixels, bold = 0.0, None
-    for one in (element, *element.iterancestors()):
-        colours, size, weight = _styled(one.get("style") or "")
-        if over:
-            for name in (str(one.tag), *(f".{name}" for name in (one.get("class") or "").split())):
-                colours = colours | over.get(name, {})
-        ink = ink or colours.get("color")
-        ground = ground or colours.get("background-color")
-        pixels = pixels or size
-        bold = weight if bold is None else bold
-    return ink, ground, pixels, bool(bold)
+def _look(around: _Look, styles: tuple[str, str, str], over: dict[str, dict[str, str]]) -> _Look:
+    """Text colour, ground, size in pixels and weight: an element's own, or those `around` it."""
+    tag, class_, style = styles
+    colours, pixels, bold = _styled(style)
+    if over:
+        for name in (tag, *(f".{name}" for name in class_.split())):
+            colours = colours | over.get(name, {})
+    return _Look(
+        colours.get("color") or around.ink,
+        colours.get("background-color") or around.ground,
+        pixels or around.pixels,
+        around.bold if bold is None else bold,
+    )
 
 
 @lru_cache(maxsize=256)  # a mail has some dozens, each many times
@@ -265,8 +291,8 @@ def _sheets(html: str) -> list[str]:
     return found
 
 
-def _css(mail: Rendered, tree: HtmlElement) -> Finding:
-    css = [style for element in tree.iter() if (style := element.get("style"))] + _sheets(mail.html)
+def _css(mail: Rendered, elements: Sequence[_Element]) -> Finding:
+    css = [*dict.fromkeys(element.styles[2] for element in elements), *_sheets(mail.html)]
     found = [match[0].rstrip(" :") for sheet in css for match in _UNSUPPORTED.finditer(sheet)]
     declared = {name for sheet in css for name in _DECLARED.findall(sheet)}
     unknown = sorted(f"{name} is not known to every client" for name in declared if not _KNOWN.fullmatch(name))

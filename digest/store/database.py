@@ -29,12 +29,12 @@ from digest import DISTRIBUTION
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable
 from digest.store import locks, refused
 from digest.store.rehearsal import overlaid
+from digest.store.tenure import Tenure
 from digest.store.waking import defer_wakes
 from digest.store.witness import Witness, moved
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
-_GAP_S = 0.11  # SQLite looks every tenth of a second whether the lock that it waits for is free
 _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
 _TURN_LOCK = 0x6469676573740002  # held around it, while the database is backed up
 _SOON = {"connect_timeout": 3, "tcp_user_timeout": 5000}  # s, ms; see libpq's "Parameter Key Words"
@@ -53,6 +53,7 @@ class Database:
         self.rehearsing = rehearsing
         self._pinned = pinned
         self.shared = True  # others may be at work on it
+        self._tenure = Tenure()
         self.witness: Witness | None = None  # that is told what went out; see `store.witness`
 
     @contextmanager
@@ -62,7 +63,7 @@ class Database:
         On SQLite it takes the one write lock at once (BEGIN IMMEDIATE): a transaction that reads first and
         then wants to write cannot wait for another writer, it fails.
         """
-        with self._session(self.engine) as session:
+        with self._tenure.counted(), self._session(self.engine) as session:
             if self.witness is not None:
                 self.witness.attend(session)
             yield session
@@ -108,10 +109,11 @@ class Database:
     def give_way(self) -> None:
         """Between two of many steps: let those have a turn who wait to write.
 
-        SQLite has no queue for its one lock: who takes it again at once would keep a sender out for minutes.
+        SQLite has no queue for its one lock: who takes it again at once would keep a sender out for minutes. So it is
+        left alone for a moment, as soon as these steps had it for as long as one of them may.
         """
         if self.engine.dialect.name == "sqlite" and self.rehearsing is None and self.shared:
-            time.sleep(_GAP_S)
+            time.sleep(self._tenure.pause_due())
 
     @property
     def name(self) -> str:
@@ -171,7 +173,7 @@ class Database:
                     hint="for this command, name the server itself: DIGEST_DATABASE=postgresql://… digest …",
                 )
             alone = Database(self.engine, pinned=connection)
-            alone.witness = self.witness
+            alone.witness, alone._tenure = self.witness, self._tenure
             yield alone
 
     @contextmanager

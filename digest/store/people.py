@@ -12,7 +12,6 @@ from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from digest.models import (
-    Edition,
     Newsletter,
     Notice,
     OutboxRow,
@@ -28,6 +27,7 @@ from digest.store.database import insert_into
 from digest.store.editions import composed_upto
 from digest.store.import_tables import ImportChange
 from digest.store.name_tables import FormerName
+from digest.store.pauses import with_all_others
 from digest.store.signup_tables import SignupWait
 
 # What this transaction read before it had the lock may have changed meanwhile.
@@ -89,27 +89,6 @@ def subscription(session: Session, person: Subscriber, paper: Newsletter) -> Sub
     ).one_or_none()
 
 
-def end_pauses(session: Session, *, now: datetime) -> int:
-    """Make active again whose pause is over; they get the next edition with all others. How many there were."""
-    connection = session.connection()
-    ended = connection.execute(
-        sa.update(Subscription)
-        .where(col(Subscription.state) == SubscriptionState.PAUSED, col(Subscription.paused_until) <= now)
-        .values(
-            state=SubscriptionState.ACTIVE,
-            paused_until=None,
-            changed_at=now,
-            read_until=_with_all_others(),
-            offered_at=None,
-        )
-        .returning(col(Subscription.subscriber_id), col(Subscription.newsletter_id))
-    ).all()
-    if ended:
-        said = {"at": now, "event": ConsentEvent.RESUMED, "how": "the pause was over"}
-        connection.execute(sa.insert(Consent), [row._asdict() | said for row in ended])
-    return len(ended)
-
-
 def rejoin(session: Session, returning: Subscription) -> None:
     """Put a subscription's watermark where the last edition ended: nothing twice, and the next one with all others.
 
@@ -117,18 +96,8 @@ def rejoin(session: Session, returning: Subscription) -> None:
     """
     session.flush()
     statement = sa.update(Subscription).where(col(Subscription.id) == returning.id)
-    session.connection().execute(statement.values(read_until=_with_all_others(), offered_at=None))
+    session.connection().execute(statement.values(read_until=with_all_others(), offered_at=None))
     session.refresh(returning)
-
-
-def _with_all_others() -> Any:
-    last = (
-        sa.select(sa.func.coalesce(sa.func.max(Edition.upto_seq), 0))
-        .where(col(Edition.newsletter_id) == Subscription.newsletter_id)
-        .correlate(Subscription)
-        .scalar_subquery()
-    )
-    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ from digest.store import (
     reports,
     rolls,
     tallies,
+    tenure,
 )
-from digest.store import database as store_database
 from digest.store.database import _sqlite, open_database
 from digest.store.keep_tables import LetterRoll
 from digest.store.kept import Kind
@@ -122,8 +122,8 @@ class History:
         self.log.append((float(self.day), words))
 
     def play(self) -> None:
-        former = pruning_entries.PER_FEED, pruning_entries.GISTS, store_database._GAP_S
-        pruning_entries.PER_FEED, pruning_entries.GISTS, store_database._GAP_S = 3, 2, 0
+        former = pruning_entries.PER_FEED, pruning_entries.GISTS, tenure.GAP_S
+        pruning_entries.PER_FEED, pruning_entries.GISTS, tenure.GAP_S = 3, 2, 0
         try:
             self._begin()
             last = self.rng.randint(*DAYS)
@@ -141,7 +141,7 @@ class History:
             self.behind = 0
             self._quiet()
         finally:
-            pruning_entries.PER_FEED, pruning_entries.GISTS, store_database._GAP_S = former
+            pruning_entries.PER_FEED, pruning_entries.GISTS, tenure.GAP_S = former
             self.database.close()
 
     # ------------------------------------------------------------ what happens
