@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
+import unicodedata
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 import hearing
 import pytest
@@ -10,10 +14,11 @@ from conftest import MONDAY
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digest import hear, sign
+from digest import hear, sign, subscribe
 from digest.hear import policy, proof, understand
 from digest.hear.policy import Act, Heard, Past, Trouble
 from digest.hear.report import Kind, Reason
+from digest.hear.words import bare
 
 KEY = "a key for tests, long enough"
 LETTER = hearing.Sent(
@@ -394,3 +399,66 @@ def test_what_follows_from_a_proven_report(heard, past, act):
 )
 def test_people_who_want_to_leave_are_seen(words, subject, leaves):
     assert hear.run.wants_to_leave(understand(hearing.person(words, subject=subject))) is leaves
+
+
+LEAVE = tomllib.loads((Path(subscribe.__file__).parent / "plain_words.toml").read_text("utf-8"))["says"]["leave"]
+
+
+@pytest.mark.parametrize("shape", [str, str.upper, partial(unicodedata.normalize, "NFD"), bare])
+def test_whatever_ends_a_subscription_by_mail_is_seen_as_a_wish_to_leave(shape):
+    missed = [one for one in LEAVE if not hear.run.wants_to_leave(understand(hearing.person(shape(one))))]
+    assert missed == []
+
+
+@pytest.mark.parametrize(
+    ("words", "leaves"),
+    [
+        ("Отпишите меня, пожалуйста, от этой рассылки", True),
+        ("Proszę mnie wypisać", True),
+        ("Abonelikten çıkmak istiyorum, teşekkürler", True),
+        ("अब मुझे ये मेल नहीं चाहता", True),
+        ("今後のメール配信停止をお願いいたします。", True),
+        ("我想退订这份邮件", True),
+        ("أرجو إلغاء اشتراكي", True),
+        ("נא להסיר אותי מהרשימה", True),
+        ("Je ne souhaite plus recevoir vos lettres", True),
+        ("退会についての記事は良かった", False),
+        ("取消订阅的按钮在哪里都找不到", False),
+        ("Спасибо за статью про стоп-сигналы", False),
+        ("Çok güzel, teşekkürler", False),
+        ("Me gusta", False),
+        ("お願いします", False),
+        ("धन्यवाद", False),
+        ("شكرا", False),
+    ],
+)
+def test_a_wish_to_leave_is_told_from_a_word_about_leaving_in_every_language(words, leaves):
+    assert hear.run.wants_to_leave(understand(hearing.person(words, subject="Re: News"))) is leaves
+
+
+AWAY = [
+    "I'm out until Monday Re: News", "Nicht im Büro: News", "Absent jusqu’au 5 mars", "Fuera de oficina: News",
+    "Ausente: News", "Fuori sede: News", "Fora de escritório", "Buiten kantoor: News", "Inte på kontoret",
+    "Nieobecność: News", "Autoodpowiedź: News", "Mimo kancelář: News", "Házon kívül: News", "Absent de la birou",
+    "Εκτός γραφείου: News", "Автовідповідь: News", "Вне офиса: News", "Ofis dışında: News", "OTOMATİK YANIT: News",
+    "מחוץ למשרד: News", "خارج المكتب: News", "कार्यालय से बाहर: News", "自动答复: News", "自動回應：News", "부재중: News",
+    "자동 응답: News", unicodedata.normalize("NFD", "Réponse automatique : News"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", AWAY)
+def test_who_is_away_is_no_person_who_answers_in_any_language(subject):
+    assert understand(hearing.person("…", subject=subject)).kind is Kind.VACATION
+
+
+@pytest.mark.parametrize("sign", ["RE :", "Re[2]:", "回复：", "Odp:", "Ynt:", "R:", "Vs:", "رد:", "Fwd:", "RV:"])
+@pytest.mark.parametrize("subject", ["Out of office, a story", "Automatic reply", "Mail delivery failed: its history"])
+def test_who_answers_or_passes_on_a_letter_is_a_person_whatever_its_subject(sign, subject):
+    mail = hearing.person("A good one! ada@example.org: user unknown", subject=f"{sign} {subject}")
+    assert understand(mail).kind is Kind.REPLY
+
+
+def test_no_such_user_of_yandex_is_meant_and_not_a_matter_of_policy():
+    said = "<bob@example.net>: host mx.example.net said: 550 5.7.1 No such user! (in reply to RCPT TO command)"
+    mail = hearing.person(said, sender="mailer-daemon@example.net", subject="Недоставленное сообщение")
+    assert [one.reason for one in understand(mail).recipients] == [Reason.NO_MAILBOX]

@@ -10,7 +10,7 @@ import re
 
 from digest.hear.addresses import without
 from digest.hear.report import Kind, Reason
-from digest.hear.words import less, says
+from digest.hear.words import less, says, small
 
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _CODE = re.compile(r"(?<![\d.\w/-])([245][0-7]\d)(?![\d.\w/@]|-\d\d)")
@@ -41,7 +41,7 @@ def judge(words: str, *, status: str = "", code: int = 0, action: str = "") -> t
     action = action.lower()
     if action.startswith(("delivered", "relayed", "expanded", "deliverable")):
         return Kind.DELIVERED, Reason.NONE
-    text = _SPACE.sub(" ", without(words[:5000]).lower())
+    text = _SPACE.sub(" ", small(without(words[:5000])))
     reason = _reason(text, status, code)
     if action.startswith("delay"):
         return Kind.DELAYED, reason

@@ -6,14 +6,14 @@ import re
 
 from digest.hear import reasons
 from digest.hear.mime import Mail
-from digest.hear.words import says
+from digest.hear.words import listed, says, small
 
 _SPACE = re.compile(r"\s+")
 
 
 def plain(text: str) -> str:
     """Small letters, white space as one blank."""
-    return _SPACE.sub(" ", text[:20_000].lower()).strip()
+    return _SPACE.sub(" ", small(text[:20_000])).strip()
 
 
 def from_server(mail: Mail) -> bool:
@@ -29,7 +29,7 @@ def from_server(mail: Mail) -> bool:
 
 def failure_subject(mail: Mail) -> bool:
     subject = plain(mail.get("subject"))
-    return says(subject, "robots", "failure") and not subject.startswith(("re:", "aw:", "fwd:", "fw:"))
+    return says(subject, "robots", "failure") and not _answers(subject)
 
 
 def says_undelivered(text: str) -> bool:
@@ -88,9 +88,13 @@ def away(mail: Mail) -> bool:
 
 def _away_subject(mail: Mail) -> bool:
     subject = plain(mail.get("subject"))
-    if subject.startswith(("re:", "aw:", "sv:", "antw:", "rif:", "res:")):
-        return False  # a person answers a letter, whatever was its subject
-    return says(subject[:40], "robots", "away")
+    return says(subject[:40], "robots", "away") and not _answers(subject)
+
+
+def _answers(subject: str) -> bool:
+    """Does a person answer or pass on a letter, whatever its subject? `Re[2]:`, `RE :` and `回复：` are one sign."""
+    head, colon, _ = subject[:30].replace("：", ":").partition(":")
+    return bool(colon) and head.rstrip(" ]0123456789[^*") in listed("robots", "answers")
 
 
 def challenge(mail: Mail, text: str) -> bool:

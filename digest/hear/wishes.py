@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 
 from digest.hear.report import Report
-from digest.hear.words import listed, says
+from digest.hear.words import bare, listed_bare
 
 _LINES = 12  # of the beginning; below are signatures and what was quoted
-_WORDS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?", re.UNICODE)
 
 
 def wants_to_leave(report: Report) -> bool:
@@ -18,16 +17,29 @@ def wants_to_leave(report: Report) -> bool:
         if line.startswith((">", "-- ", "-----")) or len(own) >= _LINES:
             break
         if line.strip():
-            own.append(line.strip().lower())
-    subject = report.subject.strip().lower()
+            own.append(_plain(line))
+    subject = _plain(report.subject)
     if any(_alone(line) for line in (*own[:3], subject)):
         return True
-    said = " ".join([*own, subject]).replace("\u2019", "'")
-    return says(said, "wishes", "phrases")
+    said = " ".join([*own, subject])
+    return any(phrase in said for phrase in listed_bare("wishes", "phrases"))
+
+
+def _plain(line: str) -> str:
+    return bare(line.strip().replace("\u2019", "'"))
 
 
 def _alone(line: str) -> bool:
-    words = _WORDS.findall(line[:80].replace("\u2019", "'"))
-    courtesies = set(listed("wishes", "courtesies"))
-    rest = set(words) - courtesies
-    return 0 < len(words) <= 4 and bool(rest) and rest <= set(listed("wishes", "alone"))
+    """Does a line say that and no more: words of the list, or one of its pieces as a whole, and courtesies?"""
+    words = _words(line[:80])
+    courtesies, alone = listed_bare("wishes", "courtesies"), listed_bare("wishes", "alone")
+    rest = [word for word in words if word not in courtesies]
+    if not 0 < len(words) <= 4:
+        return False
+    return " ".join(words) in alone or (bool(rest) and (" ".join(rest) in alone or alone.issuperset(rest)))
+
+
+def _words(line: str) -> list[str]:
+    """Runs of letters and the marks that go with them (of Hindi, whose vowels are marks), and ' inside."""
+    parts = "".join(c if c == "'" or unicodedata.category(c)[0] in "LM" else " " for c in line).split()
+    return [word for part in parts if (word := part.strip("'"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from functools import cache
 from pathlib import Path
 
@@ -28,3 +29,20 @@ def less(text: str, section: str, name: str) -> str:
     for words in listed(section, name):
         text = text.replace(words, "")
     return text
+
+
+def small(text: str) -> str:
+    """Small letters, put together as the lists have them: some programs send é in two pieces, and İ falls into two."""
+    return unicodedata.normalize("NFC", text.lower()).replace("i\u0307", "i")
+
+
+def bare(text: str) -> str:
+    """Small letters without accents, points and the like, which people who are in a hurry leave out; ı as i."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in apart if unicodedata.category(c) != "Mn").replace("ı", "i")
+
+
+@cache
+def listed_bare(section: str, name: str) -> frozenset[str]:
+    """The words of one list, as `bare` has them."""
+    return frozenset(bare(word) for word in listed(section, name))
