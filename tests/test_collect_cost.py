@@ -114,6 +114,18 @@ def test_what_weighs_much_does_not_wait_for_others(
 
 
 @pytest.mark.usefixtures("patient")
+def test_what_waits_to_be_stored_is_looked_at_once_however_much_waits_with_it(
+    database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighed, weight = [], collecting._weight
+    monkeypatch.setattr(collecting, "_weight", lambda outcome: weighed.append(outcome.feed.id) or weight(outcome))
+    monkeypatch.setattr(collecting._Outcome, "__eq__", None)
+    add(database, *feeds(site, 9))
+    assert run(database).new == 18
+    assert sorted(weighed) == list(range(1, 10))
+
+
+@pytest.mark.usefixtures("patient")
 def test_one_feed_that_fails_takes_nothing_from_those_stored_with_it(database: Database, site: Site) -> None:
     urls = feeds(site, 3)
     site.pages["/1"] = Reply(b"nothing of the kind")

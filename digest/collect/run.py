@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
@@ -293,21 +293,23 @@ class _Run:
 
     async def _write(self) -> None:
         """Store outcomes, as many in one transaction as come within a moment."""
-        over = False
-        while not over:
-            batch = [await self._outcomes.get()]
+        outcome = await self._outcomes.get()
+        while outcome is not None:
+            batch, weight = [outcome], _weight(outcome)
             with suppress(TimeoutError):
                 async with asyncio.timeout(MOMENT):
-                    while None not in batch and len(batch) < self._settings.connections and _weight(batch) < HEAVY:
-                        batch.append(await self._outcomes.get())
-            over = None in batch
-            outcomes = [outcome for outcome in batch if outcome is not None]
-            if outcomes:
-                await self._store(self._save, outcomes)
-                if self._progress:
-                    report = self._report
-                    done = report.asked + report.held
-                    self._progress(Progress(max(self._due, done), done, report.new, report.failed))
+                    while len(batch) < self._settings.connections and weight < HEAVY:
+                        if (outcome := await self._outcomes.get()) is None:
+                            break
+                        batch.append(outcome)
+                        weight += _weight(outcome)
+            await self._store(self._save, batch)
+            if self._progress:
+                report = self._report
+                done = report.asked + report.held
+                self._progress(Progress(max(self._due, done), done, report.new, report.failed))
+            if outcome is not None:
+                outcome = await self._outcomes.get()
 
     def _save(self, outcomes: list[_Outcome]) -> None:
         with self._database.write() as session:
@@ -491,8 +493,8 @@ def _facts(outcome: _Outcome) -> dict[str, int | float | bool | str]:
     return found | ({"entries": len(parsed.entries)} if parsed is not None else {})
 
 
-def _weight(batch: Sequence[_Outcome | None]) -> int:
-    return sum(len(one.answer.body) for one in batch if one is not None and one.answer is not None)
+def _weight(outcome: _Outcome) -> int:
+    return len(outcome.answer.body) if outcome.answer is not None else 0
 
 
 def _manner(feed: feed_claims.Due) -> Manner:
