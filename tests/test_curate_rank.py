@@ -53,6 +53,15 @@ def test_the_best_rank_comes_first_and_a_pin_before_it() -> None:
     assert choose(stories)[0] == [4, 2, 3, 1]
 
 
+def test_a_story_that_there_is_no_room_for_is_neither_compared_nor_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    keys = rank._series
+    monkeypatch.setattr(rank, "_series", lambda one: asked.append(one.id) or keys(one))
+    chosen, left = choose([story(n, rank=-n) for n in range(1, 401)])
+    assert chosen == asked == [1, 2, 3, 4]
+    assert left == ["there was room for 4 stories only, and others ranked higher"] * 396
+
+
 def test_of_two_equals_the_fresher_comes_first() -> None:
     assert choose([story(1, published_at=NOW - timedelta(days=3)), story(2)])[0] == [2, 1]
 

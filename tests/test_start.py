@@ -95,7 +95,7 @@ def test_each_command_imports_what_it_needs_and_no_more(digest, tmp_path):
 # What asking feeds takes beyond that, where none of them has anything new.
 ASKING = {
     *("httpx", "httpcore", "h11", "h2", "hpack", "hyperframe", "anyio", "sniffio", "idna", "certifi"),
-    *("uvloop", "brotli", "zstandard", "socksio", "nh3"),
+    *("uvloop", "brotli", "zstandard", "socksio"),
 }
 ASK = {
     *("addresses", "challenge", "client", "fetch", "gathering", "guard", "hosts", "kinship", "leases", "manner"),
@@ -166,6 +166,17 @@ def test_a_start_looks_for_no_garbage_and_builds_no_section_of_the_settings_by_i
     assert int(looks) == 0
     assert int(frozen) > 50 * int(rest)  # what an end would look through again
     assert set(built) == set()
+
+
+def test_text_without_markup_is_cleaned_without_a_parser_of_html():
+    code = (
+        "import sys; from digest.parse.text import clean_html, http_url, plain\n"
+        "said = [plain('AT&amp;T', markup=True), clean_html('x', base=''), http_url('https://example.org/')]\n"
+        "assert said == ['AT&T', 'x', 'https://example.org/'] and 'nh3' not in sys.modules\n"
+        "print(plain('<b>x</b>', markup=True), clean_html('<map><b>y</b></map>', base='https://example.org/'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["x", "<b>y</b>"]
 
 
 def test_styles_are_written_inline_without_an_http_client():

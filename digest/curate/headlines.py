@@ -125,11 +125,16 @@ _BEFORE_NAMES = frozenset(["in", "on", "for", "with", "to", "under", "from", "us
 VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
-@lru_cache(maxsize=8_192)  # most words of most titles; all that were ever read would be megabytes
+_ENDINGS = ("ing", "ed", "es", "s", "er", "ion", "e")
+
+
+@lru_cache(maxsize=2_048)  # the words that titles are full of; of rare ones an answer takes less than to keep it
 def stem(word: str) -> str:
     """Without the endings by which two headlines of one story differ: announces, announced, announcing."""
-    for ending in ("ing", "ed", "es", "s", "er", "ion", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
+    if not word.endswith(_ENDINGS) or word.endswith("ss"):
+        return word
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
             return word[: -len(ending)]
     return word
 

@@ -158,16 +158,18 @@ def pick(
     taken: list[Story] = []
     told = series_of.Told()
     left: list[LeftOut] = []
+    beyond = f"there was room for {limit} stories only, and others ranked higher"
     feeds: Counter[int] = Counter()
     series: Counter[str] = Counter()
     sections: Counter[str] = Counter()
     first: dict[str, int] = {}  # where the first story of an author stands
     more: defaultdict[int, list[Source]] = defaultdict(list)
     for story in mine:
+        if len(taken) >= limit:  # most stories: nothing more is asked about them
+            left.append(LeftOut(story, beyond))
+            continue
         author, *templates = _series(story)
-        if len(taken) >= limit:
-            why = f"there was room for {limit} stories only, and others ranked higher"
-        elif story.pinned:
+        if story.pinned:
             why = ""
         elif feeds[story.feed_id] >= per_feed:
             why = f"capped: at most {per_feed} of one feed ({story.source})"
@@ -182,8 +184,7 @@ def pick(
         else:
             why = ""
         if why:
-            capped = author in first and series[author] >= per_author and len(taken) < limit
-            if capped:
+            if author in first and series[author] >= per_author:
                 more[first[author]].append(Source(story.title, story.url))
                 heads = taken[first[author]]
                 why += f"; named under story {heads.id}, “{heads.title}”"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import html
 import re
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
-
-import nh3
 
 from digest.graphemes import unheaped
 from digest.parse import seen
@@ -39,13 +38,6 @@ MAX_DEPTH = 500  # of tags in one text: html5ever takes half a minute for 100,00
 MAX_URL = 2_000
 _SPARE = 20
 
-_TAGS = nh3.ALLOWED_TAGS - {"map", "area"}
-_ATTRIBUTES = {
-    tag: attributes - {"align", "char", "charoff", "valign"}
-    for tag, attributes in nh3.ALLOWED_ATTRIBUTES.items()
-    if tag in _TAGS
-}
-
 
 def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """One line of text at most `limit` characters long, without control, bidi or invisible characters.
@@ -56,6 +48,8 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     """
     text = text[: _SPARE * limit]  # tags and entities are longer than what they come to
     if markup and "<" in text:
+        import nh3  # a megabyte and a half, and whoever stores, ranks and sends meets no markup
+
         text = nh3.clean(seen.spoken(seen.shown(text)), tags=set(), link_rel=None)
         text = unescape(text)  # nh3 answers in HTML
     text = unescape(text)
@@ -81,12 +75,15 @@ def clean_html(markup: str, *, base: str) -> str:
     if "<" not in markup and "&" not in markup:
         return markup.strip()
     markup = seen.shown(markup)
+    import nh3
+
+    tags, attributes = _allowed()
 
     def clean(relative: Any) -> str:
         return nh3.clean(
             markup,
-            tags=set() if deeper(markup, MAX_DEPTH) else _TAGS,
-            attributes=_ATTRIBUTES,
+            tags=set() if deeper(markup, MAX_DEPTH) else tags,
+            attributes=attributes,
             url_schemes={"http", "https", "mailto"},
             url_relative=relative,
             link_rel="noopener noreferrer",
@@ -96,6 +93,16 @@ def clean_html(markup: str, *, base: str) -> str:
         return clean(("rewrite_with_base", base))
     except ValueError:  # the base is no address by the browsers' rules, which are stricter than Python's
         return clean("deny")
+
+
+@cache
+def _allowed() -> tuple[set[str], dict[str, set[str]]]:
+    """The tags that may stay, and the attributes of each."""
+    import nh3
+
+    tags = nh3.ALLOWED_TAGS - {"map", "area"}
+    off = {"align", "char", "charoff", "valign"}
+    return tags, {tag: names - off for tag, names in nh3.ALLOWED_ATTRIBUTES.items() if tag in tags}
 
 
 def escape(text: str) -> str:
