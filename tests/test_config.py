@@ -86,6 +86,37 @@ def test_a_mistake_is_told_with_file_key_and_cure(written, text, said):
     assert str(path) in str(caught.value) and caught.value.hint
 
 
+DEEP = "x = " + "[" * 5_000 + "]" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('secret_key = "sixteen characters at least"\nnewsletters = []', "newsletters must be"),
+        ('secret_key = "sixteen characters at least"\nnewsletters = "daily"', "newsletters must be"),
+        ('secret_key = "sixteen characters at least"\n[[newsletters]]\ntitle = "x"', "newsletters must be"),
+        ('secret_key = "sixteen characters at least"\n[newsletters]\ndaily = 5', "newsletters.daily must be"),
+        (DEEP, "too deep"),
+        (GOOD + "max_stories = " + "9" * 5_000, "is not valid TOML"),
+    ],
+)
+@pytest.mark.parametrize("partly", [False, True])
+def test_what_has_the_wrong_shape_is_told_and_no_mistake_of_ours(written, text, said, partly):
+    with pytest.raises(ConfigError, match=said) as caught:
+        config.load(written(text), partly=partly)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("text", "said"), [(DEEP, "too deep"), ("max_stories = " + "9" * 5_000, "is not valid TOML")])
+def test_a_newsletters_own_file_has_the_same_bounds(written, tmp_path, text, said):
+    path = written(GOOD)
+    (tmp_path / "newsletters").mkdir()
+    (tmp_path / "newsletters" / "weekly.toml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        config.load(path)
+    assert list(config.load(path, partly=True).newsletters) == ["daily"]
+
+
 def test_a_mistake_in_the_environment_names_the_variable(written, monkeypatch):
     monkeypatch.setenv("DIGEST_SMTP__TIMEOUT_SECONDS", "soon")
     with pytest.raises(ConfigError, match=r"DIGEST_SMTP__TIMEOUT_SECONDS: smtp\.timeout_seconds"):

@@ -98,6 +98,23 @@ def rows(database: Database) -> dict[str, list[Any]]:
         return {t.__tablename__: sorted(map(repr, session.execute(sa.select(t.__table__)))) for t in tables}
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", '{"email": "new@example.org"}'),
+        ("application/problem+json; charset=utf-8", '{"email": "new@example.org"}'),
+        (
+            "multipart/form-data; boundary=x",
+            '--x\r\nContent-Disposition: form-data; name="email"\r\n\r\nnew@example.org\r\n--x--\r\n',
+        ),
+        ("text/xml", "<email>new@example.org</email>"),
+    ],
+)
+def test_what_is_no_form_of_ours_is_called_that_and_no_bad_address(door, kind, body):
+    answer = door.client.post("/subscribe/daily", content=body, headers={"content-type": kind})
+    assert answer.status_code == 400 and "not what our form sends" in answer.text
+
+
 def test_who_signs_up_gets_one_mail_and_is_subscribed_by_its_button(door, database):
     form = door.client.get("/subscribe/daily").text
     assert "What the town talks of." in form and 'value="world"' in form and "other" not in form

@@ -173,6 +173,161 @@ def test_the_end_of_a_subscription_is_asked_about(title):
         states(f"email,{title}\na@example.com,\nb@example.com,2024-02-01\n")
 
 
+TURNED = ["No newsletter", "Kein Newsletter", "Geen nieuwsbrief"]
+TURNED += ["Mag Newsletter nicht", "Ohne Newsletter", "配信不可"]
+TURNED += [
+    "Отказ от рассылки",
+    "Exclude from mailing",
+    "No consent",
+    "Sans consentement",
+    "Brak zgody",
+    "未同意",
+    "同意なし",
+]
+TURNED += [
+    "Consent missing",
+    "Consent pending",
+    "Needs consent",
+    "Consent denied",
+    "Newsletter unerwünscht",
+    "GDPR erasure",
+]
+TURNED += [
+    "Unconfirmed",
+    "Not confirmed",
+    "Email not verified",
+    "Nicht bestätigt",
+    "Non confirmé",
+    "未確認",
+    "Niepotwierdzony",
+]
+TURNED += ["Newsletter paused", "Subscription suspended"]
+TURNED += ["Not subscribed", "Не подписан", "Verification failed"]
+TURNED += ["Not unsubscribed", "Not bounced", "Deliverable"]
+TURNED += ["Zustellbar", "Is inactive", "Not active", "On hold"]
+TURNED += [
+    "Ne pas contacter",
+    "No contactar",
+    "Nie wysyłać",
+    "Не писать",
+    "Don't mail",
+    "Email unwanted",
+    "Cannot email",
+]
+TURNED += [
+    "Kontakt erlaubt",
+    "May contact",
+    "Email valid",
+    "Werbung erlaubt",
+    "Wants mail",
+    "Excluded",
+    "Erased",
+    "拒否",
+]
+
+
+@pytest.mark.parametrize("title", TURNED)
+@pytest.mark.parametrize("values", ["yes,no", ",2024-02-01", "1,0"])
+def test_what_turns_consent_into_its_opposite_or_leaves_it_open_is_asked_about(title, values):
+    one, other = values.split(",")
+    text = f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n"
+    with pytest.raises(BadInput, match="is not understood"):
+        states(text)
+    assert states(text, ignore=[title]) == ["active", "active"]
+
+
+NO_CONSENT = [
+    "no consent",
+    "kein Einverständnis",
+    "ne plus contacter",
+    "no contactar",
+    "не писать",
+    "verstorben",
+    "deceased",
+]
+
+
+@pytest.mark.parametrize("value", NO_CONSENT)
+def test_a_value_that_forbids_to_write_stops_it_under_any_title(value):
+    with pytest.raises(BadInput, match="stands in it"):
+        read(f"email,remark\na@example.com,fine\nb@example.com,{value}\n")
+
+
+OWN = [
+    "Contact name",
+    "Contact No",
+    "Interests",
+    "Non-profit",
+    "Mobile No",
+    "Email format",
+    "Has email",
+    "NIE",
+    "Contacted",
+]
+OWN += [
+    "Active member",
+    "Werber",
+    "Почта России",
+    "Sans gluten",
+    "Unit",
+    "Invited by",
+    "Volunteer",
+    "Order No",
+    "Mail owner",
+]
+
+
+@pytest.mark.parametrize("title", OWN)
+def test_what_only_has_a_word_for_mail_or_for_no_in_it_is_kept(title):
+    where, rows = read(f"email,{title}\na@example.com,yes\nb@example.com,purple\n")
+    assert where.person(rows[1]).fields == {title: "purple"}
+
+
+SERVICES = [
+    ("Address,Role,Delivery Status\n", "a@example.com,member,enabled", "active"),
+    ("Address,Role,Delivery Status\na@example.com,member,enabled\n", "b@example.com,nonmember,enabled", "refused"),
+    ("Address,Role,Delivery Status\na@example.com,member,enabled\n", "b@example.com,owner,enabled", "refused"),
+    ("email,name,subscribed_to_emails,email_disabled\n", "a@example.com,A,true,1", "blocklisted"),
+    ("email,name,subscribed_to_emails,email_disabled\n", "a@example.com,A,true,0", "active"),
+    ("id,email_address,type,creation_date,unsubscription_reason\n", "1,a@example.com,regular,,", "active"),
+    ("email,status\na@example.com,active\n", "b@example.com,Do Not Contact", "unsubscribed"),
+    ("email,status\na@example.com,active\n", "b@example.com,DNC", "unsubscribed"),
+    ("email,Zgoda\na@example.com,PRAWDA\n", "b@example.com,FAŁSZ", "unsubscribed"),  # as spreadsheets write it there
+    ("email,Согласие\na@example.com,ИСТИНА\n", "b@example.com,ЛОЖЬ", "unsubscribed"),
+]
+
+
+@pytest.mark.parametrize(("before", "row", "state"), SERVICES)
+def test_what_services_and_spreadsheets_say_of_somebody(before, row, state):
+    where, rows = read(f"{before}{row}\n")
+    if state == "refused":
+        with pytest.raises(BadInput, match="is not one we know"):
+            where.person(rows[-1])
+        return
+    person = where.person(rows[-1])
+    assert (person.state or person.reason.partition(" ")[0]) == state
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("BEGIN:VCARD\r\nVERSION:3.0\r\nEMAIL:a@example.com\r\nEND:VCARD\r\n", "vCard"),
+        ("version: 1\n\ndn: cn=Ann,dc=example\nmail: a@example.com\n", "LDIF"),
+        ("dn:: Y249QW5u\nmail: a@example.com\n", "LDIF"),
+        ("date 1580000000\nemail a@example.com\nreception nomail\n", "Sympa"),
+    ],
+)
+def test_an_address_book_is_called_what_it_is(text, what):
+    with pytest.raises(BadInput, match=what):
+        read(text)
+
+
+def test_a_name_in_quotes_may_have_a_comma_in_it():
+    where, rows = read('"Roth, Ann" <a@example.com>, b@example.com\n"Lee; Ben"<c@example.com>\n')
+    told = [(person.email, person.name) for person in map(where.person, rows)]
+    assert told == [("a@example.com", "Roth, Ann"), ("b@example.com", ""), ("c@example.com", "Lee; Ben")]
+
+
 HARMLESS = [
     "Trabaja",
     "Weekend newsletter",
@@ -346,6 +501,7 @@ def test_a_date_to_come_refuses_its_row(database):
 
 
 BARE = ["unsubscribed.txt", "bounces.csv", "désabonnés.csv", "Abgemeldete 2024.txt", "blocklist.csv", "optouts.csv"]
+BARE += ["nonsubscribed_segment_export_1.csv", "members-nomail.txt", "non-members.txt", "bybounces.txt"]
 BARE += ["spam-reports.csv", "отписавшиеся.csv", "unconfirmed.csv", "suppression_bounces.csv", "cleaned members.csv"]
 
 

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from digest.config import settings
 from digest.config.config import Config, Misplaced
-from digest.config.folder import Sheet, line_of, sheets
+from digest.config.folder import Sheet, line_of, read, sheets
 from digest.config.settings import Section
 from digest.config.smtp import Dkim, OwnSmtp, Relay, Smtp
 from digest.errors import ConfigError, NotFound
@@ -53,17 +53,9 @@ def load(path: Path, *, partly: bool = False) -> Config:
     """
     path = path.absolute()
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        _, values = read(path)
     except FileNotFoundError:
         raise NotFound(f"there is no settings file {path}", hint="`digest init` makes one") from None
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}", hint="let the user who runs digest read it"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}", hint="see the line named; text wants quotes") from None
     return _together(values, path, sheets(path), partly=partly)
 
 
@@ -86,6 +78,8 @@ def _together(values: dict[str, Any], path: Path, found: list[Sheet], *, partly:
         try:
             config = from_values(values, path, files=files)
         except _Wrong as wrong:
+            if not isinstance(papers, dict):
+                raise
             names = wrong.newsletters & values["newsletters"].keys() if partly and wrong.newsletters else set()
             rest = {name: paper for name, paper in values.get("newsletters", {}).items() if name not in names}
             if not names or not rest:
@@ -105,7 +99,7 @@ def exposed(path: Path) -> bool:
     try:
         open_to_all = path.stat().st_mode & 0o004
         return bool(open_to_all) and _secret(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
 
 

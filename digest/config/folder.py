@@ -60,20 +60,38 @@ def sheets(settings: Path) -> list[Sheet]:
     return [found[name] for name in sorted(found)]
 
 
+def read(path: Path) -> tuple[str, dict[str, Any]]:
+    """A file of settings: its text, and what TOML makes of it.
+
+    ConfigError says what is wrong with it and where; FileNotFoundError where there is none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        words, hint = f"cannot read {path}: {error.strerror}", "let the user who runs digest read it"
+    except UnicodeDecodeError as error:
+        words, hint = f"{path} is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        words, hint = f"{path} is not valid TOML: {error}", "see the line named; text wants quotes"
+    except RecursionError:
+        words, hint = f"{path} has lists or tables in each other too deep to be read", "no setting needs more than five"
+    except ValueError as error:  # of Python's own: a number of thousands of digits
+        words, hint = f"{path} is not valid TOML: {error}", "no setting is a number so long"
+    raise ConfigError(words, hint=hint)
+
+
 def _read(path: Path) -> Sheet:
     name = path.stem
     try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except OSError as error:
+        text, values = read(path)
+    except OSError as error:  # gone since the folder was looked at
         words = f"cannot read {path}: {error.strerror}"
         return Sheet(name, path, error=ConfigError(words, hint="let the user who runs digest read it"))
-    except UnicodeDecodeError as error:
-        words = f"{path} is not UTF-8 text (byte {error.start})"
-        return Sheet(name, path, error=ConfigError(words, hint="save it as UTF-8"))
-    except tomllib.TOMLDecodeError as error:
-        words = f"{path} is not valid TOML: {error}"
-        return Sheet(name, path, error=ConfigError(words, hint="see the line named; text wants quotes"))
+    except ConfigError as error:
+        return Sheet(name, path, error=error)
     name = values.pop("name", name)
     if not (isinstance(name, str) and re.fullmatch(SLUG, name)):
         words = f"{path}: no newsletter can be called {str(name)!r}; a name has small letters, digits, '-' and '_' only"

@@ -87,19 +87,24 @@ SERVICES: dict[str, Service] = {
             "firstpaymentat",
             "paidupgradedate",
             "revenue",
+            "bestseller",
+            "subscriptionsourcepaid",
         )
+        | _ignored("where they came from", "subscriptionsourcefree")
         | _ignored(_STATISTICS, "emailsreceived6mo", "emailsopened6mo"),
     ),
     "buttondown": Service(
         "Buttondown",
         (_is("type", "creationdate", "emailaddress"),),
         columns={"type": "state", "metadata": "fields"},
-        ignored=_ignored(_NUMBER, "id", "secondaryid") | _ignored("where they came from", "source", "referrerurl"),
+        ignored=_ignored(_NUMBER, "id", "secondaryid")
+        | _ignored("where they came from", "source", "referrerurl")
+        | _ignored(_REASON, "unsubscriptionreason"),
     ),
     "ghost": Service(
         "Ghost",
         (_is("subscribedtoemails"),),
-        columns={"deletedat": "left_at"},
+        columns={"deletedat": "left_at", "emaildisabled": "blocked"},
         ignored=_ignored(_NUMBER, "id", "stripecustomerid") | _ignored(_PAID, "complimentaryplan", "tiers", "giftid"),
     ),
     "kit": Service("Kit", (_is("emailaddress", "state"),), words={"inactive": PENDING}),
@@ -307,7 +312,13 @@ SERVICES: dict[str, Service] = {
     "mailman": Service(
         "Mailman",
         (_is("nomail"), _is("deliverystatus"), _is("deliverymode")),
-        columns={"nomail": "state", "deliverystatus": "state", "email": "email", "emailaddress": "email"},
+        columns={
+            "nomail": "state",
+            "deliverystatus": "state",
+            "role": "state",
+            "email": "email",
+            "emailaddress": "email",
+        },
         ignored=_ignored(
             "of discussion lists",
             "mod",
@@ -320,7 +331,6 @@ SERVICES: dict[str, Service] = {
             "deliverymode",
             "moderationaction",
             "moderated",
-            "role",
             "listid",
         ),
         words={
@@ -344,6 +354,7 @@ SERVICES: dict[str, Service] = {
             "b": BOUNCED,
             "enabled": ACTIVE,
             "unknown": PAUSED,
+            "member": ACTIVE,  # owners and non-members are refused: they may stand there as members too
         },
     ),
     "sendy": Service(

@@ -187,7 +187,9 @@ class _Decision:
             found = self._understood(smell, seen) if seen is not None and not ends else ""
             if found:
                 return self._use(index, found, f"by its title, and every value is understood{_once(seen)}")
-            raise self._stop(index, seen, "its title speaks of consent, a state, bounces or blocking")
+            turned = "its title can say that somebody wants letters, or that they do not"
+            plain = "its title speaks of consent, a state, bounces or blocking"
+            raise self._stop(index, seen, turned if smell == titles.ASKED else plain)
         if seen is not None and not seen.many and len(seen.said) <= FEW:
             telling = [value for value in seen.said if titles.smells(value)]
             if telling:
@@ -202,7 +204,7 @@ class _Decision:
 
     def _understood(self, smell: str, seen: Seen | None) -> str:
         """The field of a column that smells, where we understand all that stands in it; else ""."""
-        if seen is None:
+        if seen is None or smell == titles.ASKED:
             return ""
         if not seen.many:
             values = list(seen.said)

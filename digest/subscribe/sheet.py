@@ -110,6 +110,11 @@ _KINDS: tuple[tuple[tuple[bytes, ...], tuple[str, str]], ...] = (
     ((b"%PDF",), ("a PDF", "ask for the list as CSV; what a PDF shows cannot be told apart")),
     ((b"SQLite format 3\0",), ("a database", "export its table as CSV")),
 )
+_TEXTS = (
+    (re.compile(rb"BEGIN:VCARD\b", re.IGNORECASE), "an address book (vCard)"),
+    (re.compile(rb"(?:version: ?1\s+)?dn::? ?\S", re.IGNORECASE), "an address book (LDIF)"),
+    (re.compile(rb"date \d+\r?\n(?:\w+ .*\r?\n)*?email \S"), "a dump of Sympa's"),
+)
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|table|\?xml)[\s>]", re.IGNORECASE)
 _JSON = re.compile(rb"(?:\[\s*)?\{\s*\"")
 
@@ -122,6 +127,9 @@ def _no_list(head: bytes) -> tuple[str, str] | None:
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if _MARKUP.match(text):
         return "a page (HTML or XML)", "it may be what a service shows in place of a list: open it in a browser"
+    for begins_text, called in _TEXTS:
+        if begins_text.match(text):
+            return called, "export the list as CSV"
     return ("JSON", "export the list as CSV") if _JSON.match(text) else None
 
 
@@ -299,7 +307,7 @@ _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
 def _plain_list(lines: _Lines) -> Iterator[Record]:
-    """Addresses as people paste them: some in a line, `Name <address>`, comments after #."""
+    """Addresses as people paste them: some in a line, `Name <address>`, `"Last, First" <address>`, comments after #."""
     while True:
         lines.begin()
         try:
@@ -311,6 +319,8 @@ def _plain_list(lines: _Lines) -> Iterator[Record]:
             continue
         if line.lstrip().startswith("#"):
             continue
-        for part in re.split(r"[,;\t]", line.rstrip("\r\n")):
+        for part in re.findall(
+            r'(?:"[^"]*"\s*<[^<>]*>|[^,;\t])+', line.rstrip("\r\n")
+        ):  # a name may have a comma in it
             if part.strip():
                 yield Record(lines.number, lines.number, [part.strip()])

@@ -62,9 +62,11 @@ MAPPABLE = tuple(TITLES)[: list(TITLES).index("fields") + 1]
 STATES = ("state", "left_at", "blocked", "confirmed")  # the fields that speak of the state
 
 BOUNCED, COMPLAINED, BLOCKED = "bounced", "complained", "blocklisted"
+ASKED = "asked"  # a kind of title that is never understood: what a yes means in it is for the operator to say
 YES = frozenset(
     ("true", "yes", "1", "y", "on", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "verdadero", "vero", "waar",
      "verdadeiro", "tak", "да", "так", "ano", "evet", "はい", "是", "예", "有", "kyllä", "1.0",
+     "истина", "prawda", "pravda", "sann", "sant", "sand", "tosi", "igaz", "doğru", "adevărat", "αληθες", "αληθής",
      "igen", "da", "ναι", "כן", "نعم", "네", "可", "同意", "granted", "given", "✓", "✔", "✔️", "✅", "☑", "☑️")
 )  # fmt: skip
 TICKS = YES | {"x", "checked", "t"}  # in a column for one thing
@@ -72,7 +74,8 @@ NO = frozenset(
     ("false", "no", "0", "n", "off", "✗", "✘", "❌", "☐", "✖", "nei", "nem", "nu", "όχι", "לא", "لا", "아니오", "不可",
      "denied", "not-given", "not-granted", "unchecked", "nein", "falsch", "non", "faux", "não", "nao", "falso",
      "nee", "onwaar", "nie", "нет", "ні", "ne", "nej", "hayır", "hayir", "いいえ", "否", "不", "아니요", "無", "ei",
-     "0.0")
+     "ложь", "fałsz", "falsz", "nepravda", "falskt", "usann", "usant", "falsk", "epätosi", "hamis", "yanliş", "yanlış",
+     "fals", "ψευδες", "ψευδής", "0.0")
 )  # fmt: skip
 _WHO = ("admin", "administrator", "owner", "user", "subscriber", "contact", "recipient", "sender", "customer")
 # What a word says: a state, or why the address gets no letters at all.
@@ -103,6 +106,7 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("niepotwierdzony", "ожидает", "не-подтвержден", "未確認", "未确认", "validating"), PENDING),
     **dict.fromkeys(("paused", "by-user", "by-moderator", "temporary-hold", "temp-hold"), PAUSED),
     **dict.fromkeys(("unsubscribed", "unsubscribe", "unsub", "unsubbed"), LEFT),
+    **dict.fromkeys(("do-not-contact", "do-not-email", "do-not-mail", "dnc", "optedout"), LEFT),
     **dict.fromkeys(("left", "optout", "opted-out", "opt-out", "un-subscribed"), LEFT),
     **{f"{gone}-by-{who}": LEFT for gone in ("unsubscribed", "removed", "deleted", "opted-out") for who in _WHO},
     **dict.fromkeys(("cancelled", "canceled", "disabled", "removed"), LEFT),
@@ -158,7 +162,9 @@ _ROOTS = {
     r"|sperr|unzustell|ungultig|rebond|rebot|rimbalz|devolvid|geblok|zablok|blokk|blokir|bloqu|bloccat|rejet"
     r"|rechaz|заблок|черныйспис|недостав"
     r"|sparrad|studs|engelli|karaliste|黑名单|黑名單|屏蔽|拒收|退信|ブロック|バウンス|エラー|不達|deliverab"
-    r"|zustellbar|quarant",
+    r"|zustellbar|quarant"
+    r"|mailerror|emailerror|deliveryerror|zustellfehler|unreachable|unerreichbar|injoignable|uncontactable|deceased|verstorben|gestorben|^decede|fallecid|falecid"
+    r"|deceduto|overleden|zmarl|^умер|скончал|死亡|逝去",
     "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
     r"|dogrulan|確認|确认|確定"
     r"|验证|認証|doubleopt|doi$|potvrz|activated|aktivier",
@@ -193,6 +199,43 @@ _OTHER_THINGS = re.compile(
     r"order|booking|event|payment|invoice|appointment|reserv|meeting|bestell|buchung|termin|rechnung|zahlung|commande"
     r"|paiement|pedido|pago|ordin|prenotaz|pagament|заказ|оплат|注文|予約|订单|訂單|\b(?:bus|planta|vega)\b"
 )
+# What turns a title into its opposite, or leaves it open: "No newsletter", "Unconfirmed", "Consent missing". What a yes
+# means beside it nobody can be sure of. At its end "no" is a number.
+_NOT = (
+    r"\b(?:no(?!$)|not|non(?! distrib| profit)|never|nobody|none|without|dont|don t|do not|doesnt|doesn t|cannot|cant"
+    r"|can t|wont|won t|kein\w*|nicht|ohne|niemals|ne|pas|sans|jamais|sin|senza|sem|nao|nunca|geen|niet|zonder|nooit"
+    r"|nie|bez|brak|не|нет|без|ikke|ingen|inte|ej|utan|uden|uten|ei|nem|nincs|fara|degil|yok)\b"
+)
+_TURNED = re.compile(
+    rf"{_NOT}|\b(?:needs?|awaiting|awaits|pending|missing|required|requires|lacks?|lacking|failed|fehlt|fehlend\w*"
+    r"|ausstehend|erforderlich|paus\w+|suspen\w+|frozen|on hold|withheld|exclu\w*|ausschl\w*|ausgeschl\w*|esclu\w*"
+    r"|eras\w+|delet\w+|losch\w*|forgotten|prohib\w*|forbid\w*|verbot\w*|verweiger\w*|denied|disallow\w*"
+    r"|lehnt|ablehn\w*|отказ\w*|запр\w*)\b"
+    r"|\bun(?:confirm|verif|valid|approv|want|wish|bestat|erwunsch|erlaub|gewollt|gewenst)|\bun(?:acti|aktiv)"
+    r"|nieak|niepotw|niezweryf|niechcian|неподтв|непідтв|неактив|нежел|未|不|没|沒|[無无](?!料)|なし|拒|勿|禁|否"
+)
+_NOT_GONE = re.compile(
+    rf"{_NOT} (?:yet |been |noch |mehr )?(?:unsub|opted|optout|abgemeld|abbestell|desabon|desinscri|disiscri|uitgeschr"
+    r"|afgemeld|wypis|отпис)|(?<!un)(?<!non)(?<!not)(?<!unzu)(?<!non )(?<!not )(?:deliverable|\bzustellbar)"
+)
+# What mail is to somebody, and who may send it: both in one title speak of consent too, if not in a way we know.
+_MAILING = re.compile(
+    r"mail|deliver|\bcontact|kontakt|contatt|contat\w|schreib|ecrire|escrib|scriver|escrev|\bsend|\bwrite|\bwriting|\benvi"
+    r"|\binvi|\bwys[yl]|verzend|писать|отправ|беспоко|пошт|почт|correo|courriel|メール|送信|联系|聯繫|邮|郵|\bnl\b"
+    r"|rundbrief|rundschreib|\bwerb|\babo\b|interest|\bactive\b|\benabled\b"
+)
+_MAY = re.compile(
+    r"\b(?:ok|okay|allow\w*|allowed|may|can|wants?|wanted|valid|gultig|erlaub\w*|darf|will|mag|mochte|gewunscht"
+    r"|erwunscht|permitted|permit|autoris\w*|authori\w*|ja nein|yes no|disabled|off|stop\w*|forbidden)\b"
+)
+# Titles that are all of it.
+_HELD = re.compile(
+    r"(?:is |was |has )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted|silenced|frozen|halted"
+    r"|dormant|resigned|gone(?: away)?|left us|excluded?|exclusion|erased|forgotten|unwanted|inactive|inaktiv|inactif"
+    r"|inactivo|inativo|inattivo|inactief|pausiert|ruhend|ausgeschlossen|ausschluss|loschen|exclure|exclu|excluir|excluido"
+    r"|excluso|escluso|rundbrief|rundschreiben|allowed|approved|send|revoca|recusa|objection|robinson(?: ?list\w*)?"
+    r"|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*|неактив\w*)"
+)
 # What has such a root in it and says nothing of the sort.
 _HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
@@ -220,10 +263,22 @@ def _worded(text: str) -> str:
 
 
 def kind(title: str) -> str:
-    """What a title smells of: one of `STATES`, "other" for another channel than mail, or ""."""
-    plain = folded(title[:100])
+    """What a title smells of: one of `STATES`, "other" for another channel than mail, `ASKED`, or ""."""
+    plain, words = folded(title[:100]), _worded(title[:100])
     if _HARMLESS.search(plain):
         return ""
+    found = _kind(title, plain)
+    if found == "other":
+        return found
+    if found == "left_at":
+        return ASKED if _NOT_GONE.search(words) else found
+    if found:
+        return ASKED if _TURNED.search(words) or _NOT_GONE.search(words) else found
+    spoken = _MAILING.search(words) and (_TURNED.search(words) or _MAY.search(words))
+    return ASKED if spoken or _HELD.fullmatch(words) else ""
+
+
+def _kind(title: str, plain: str) -> str:
     found = next((kind for kind, roots in _KINDS if roots.search(plain)), "")
     if found not in ("other", "left_at") and _called_off(title[:100]):
         return "left_at"
@@ -267,9 +322,12 @@ def smells(value: str) -> bool:
         return True
     if plain in ("left", "quit", "exit"):  # which say it in titles alone
         return False
+    if kind(value) == ASKED and plain not in _PLAIN and _NOT_SAID.search(_worded(value)):
+        return True
     return _called_off(value) or any(roots.search(plain) for kind, roots in _KINDS if kind in ("left_at", "blocked"))
 
 
+_NOT_SAID = re.compile(_NOT)
 _PLAIN = frozenset(
     ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk")
 )
@@ -287,7 +345,7 @@ def reason(title: str, default: str = BLOCKED) -> str:
 
 # Names of files whose people are no readers.
 _NAMES = re.compile(
-    r"unconfirm|notconfirm|pending|unbestatig|inactiv|inaktiv|former|lapsed|ehemalig|removed|geloscht|deleted"
+    r"unconfirm|notconfirm|nonsubscri|notsubscri|neversubscri|nonmember|nomail|bybounce|donot|pending|unbestatig|inactiv|inaktiv|former|lapsed|ehemalig|removed|geloscht|deleted"
     r"|cleaned|leavers"
     r"|blacklist|blocklist|blocked|suppress|bounc|spam|complain|abuse|undeliver|invalid(e?mail|address)|rejected"
     r"|optedout"

@@ -67,7 +67,7 @@ async def form_of(request: Request) -> Form:
     """What one of these pages posted; 403 for what another site did."""
     body = await body_of(request)
     site_of(request).refuse_strangers(request)
-    return fields_of(body)
+    return fields_of(request, body)
 
 
 def page(site: Site, reader: Reader, template: str, status: int = 200, **values: object) -> Response:

@@ -33,7 +33,7 @@ def show(request: Request) -> Response:
 def take(request: Request, body: bytes) -> Response:
     site = site_of(request)
     name, settings = _asked(request)
-    given = fields_of(body)
+    given = fields_of(request, body)
     known = curate.headings(settings.topics)
     if wrong := _wrong(given, known, speech(settings.language)):
         return _form(request, given, wrong=wrong)

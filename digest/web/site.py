@@ -267,8 +267,15 @@ async def body_of(request: Request, *, most: int = MAX_BODY) -> bytes:
     return b"".join(pieces)
 
 
-def fields_of(body: bytes) -> dict[str, list[str]]:
-    """What a form says, by field; 400 where it has too many of them, or is not UTF-8 behind its percent signs."""
+def fields_of(request: Request, body: bytes) -> dict[str, list[str]]:
+    """What a form says, by field.
+
+    400 where it has too many of them, is not UTF-8 behind its percent signs, or calls itself something else (JSON, the
+    multipart of a script), in which we would find no field and blame the reader for it.
+    """
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and (said.startswith("multipart/") or said.endswith(("/json", "+json", "/xml", "+xml"))):
+        raise HTTPException(400)
     try:
         return parse_qs(body.decode(), max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
