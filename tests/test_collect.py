@@ -1253,6 +1253,16 @@ def test_the_doctor_takes_no_front_page_for_a_persons_feed(site: Site, digest: A
     assert digest("feed", "doctor", "--apply").stderr.startswith("1 repaired")
 
 
+def test_a_feed_that_was_gone_and_is_added_again_is_said_to_be_asked(site: Site, digest: Any) -> None:
+    site.pages["/feed"] = Reply(status=410)
+    digest("feed", "add", site.base + "/feed", "--no-check")
+    assert "is retired" in digest("collect").stderr
+    site.pages["/feed"] = Reply(rss("one"))
+    assert digest("feed", "add", site.base + "/feed", "--dry-run").stderr.startswith("would be asked again: Ours")
+    assert digest("feed", "add", site.base + "/feed").stderr == "feed 1, Ours, is asked again\n"
+    assert digest("feed", "add", site.base + "/feed").stderr == "feed 1, Ours, is known already\n"
+
+
 @pytest.mark.long
 def test_a_redirect_for_good_to_another_feed_is_a_question_and_brings_nothing_in(site: Site, digest: Any) -> None:
     """A domain was sold: whoever has it now says "for good", and has a feed."""

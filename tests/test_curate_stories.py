@@ -155,6 +155,42 @@ def test_entries_of_one_feed_with_one_link_stay_apart() -> None:
     assert not together(a, b)
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "joined"),
+    [
+        ({}, {}, True),
+        ({"text": "Another text"}, {}, False),
+        ({"text": ""}, {"text": ""}, False),
+        ({"when": NOON - timedelta(hours=1)}, {}, False),
+        ({"title": "The mill reopens in June"}, {}, False),
+        ({"links": (normalise("https://site.example/"),)}, {"links": (normalise("https://site.example/"),)}, False),
+    ],
+)
+def test_two_entries_between_which_nobody_sees_a_difference_are_one_story(
+    one: dict[str, Any], two: dict[str, Any], joined: bool
+) -> None:
+    """Each entry of a feed twice, under two guids: its links seem to tell nothing, and are told once all the same."""
+    known = Telling(1, "Mill reopens after the flood", (normalise("https://site.example/mill"),), 1, NOON)
+    some, other = (
+        known._replace(id=n, links_tell=False, **({"text": PROSE} | said)) for n, said in ((1, one), (2, two))
+    )
+    assert together(some, other) is joined
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Tale bridge of the museum storm", "Tale river of the storm museum"),
+        ("Harbour weather for the northern islands: Monday", "Harbour weather for the northern islands: Tuesday"),
+        ("Minutes of the parish council, first half", "Minutes of the parish council, second half"),
+    ],
+)
+def test_a_series_without_links_is_not_one_story(one: str, two: str) -> None:
+    some, other = (Telling(n, title, (), 1, NOON) for n, title in ((1, one), (2, two)))
+    assert not together(some, other)
+    assert together(some, other._replace(title=one))
+
+
 def test_a_front_page_is_nobodys_identity() -> None:
     a, b = tell(1, "A new language", "https://ada.example/"), tell(2, "We are hiring", "https://ada.example")
     assert not together(a, b)

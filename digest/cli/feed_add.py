@@ -127,7 +127,7 @@ def add(
             )
             if full_text:
                 apply(session, feeds.find(session, str(added.feed_id)), Change({"full_text": True}))
-    done = "added" if added.created else "now read" if added.read else "known already"
+    done = "added" if added.created else "now read" if added.read else "asked again" if added.woken else "known already"
     options.say(
         f"would be {done}: {title or added.url}; nothing was stored"
         if dry_run

@@ -97,7 +97,7 @@ def _tell(options: Options, plan: Plan, report: ImportReport, name: str, *, dry_
         + (f"; by topic: {topics}" if topics else "")
         + (f"; {len(plan.became)} found by their names" if plan.became else "")
         + (f"; {len(left)} not taken" if left else "")
-        + (f"; {len(report.bad)} lines were no feed" if report.bad else "")
+        + (f"; {len(report.bad)} {'line was' if len(report.bad) == 1 else 'lines were'} no feed" if report.bad else "")
         + ("; nothing was stored" if dry_run else "")
     )
 

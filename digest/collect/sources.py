@@ -38,12 +38,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Added:
-    """What became of one address: `created` when it is new to the database, `read` when new to the newsletter."""
+    """What became of one address: `created` when it is new to the database, `read` when new to the newsletter, `woken`
+    when it was retired."""
 
     feed_id: int
     url: str
     created: bool
     read: bool
+    woken: bool = False
 
 
 @dataclass
@@ -101,6 +103,7 @@ def add(
         feed = _new(url, title=title, headers=headers, now=now)
         feed.published_title = feed.title
         session.add(feed)
+    woken = feed.state == FeedState.RETIRED
     feeds.wake(feed, now=now)
     if recipe is not None:
         read_by(feed, recipe, now=now)
@@ -109,7 +112,7 @@ def add(
     if headers:
         ask_so(session, feed, now=now, headers=headers, without=tuple(feed.headers))
     read = feeds.read(session, reader.id, feed.id, topic=topic, folder="", now=now)
-    return Added(feed.id, url, created, read)
+    return Added(feed.id, url, created, read, woken)
 
 
 def read_by(feed: Feed, recipe: Recipe | None, *, now: datetime) -> None:

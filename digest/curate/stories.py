@@ -461,7 +461,8 @@ def _by_link(pairs: _Pairs, clusters: _Clusters) -> list[Join]:
             one, title = pairs.tellings[first], pairs.titles[first]
             two, other = pairs.tellings[i], pairs.titles[i]
             # A front page, or one page that a feed links from several entries, is nobody's identity.
-            if one.feed == two.feed and (title.words != other.words or bare(link) or not two.links_tell):
+            tell = two.links_tell or _no_difference(one, two)
+            if one.feed == two.feed and (title.words != other.words or bare(link) or not tell):
                 continue
             if bare(link) and not title.informative & other.informative:
                 continue
@@ -585,8 +586,8 @@ def _conflict(one: Telling, title: Title, two: Telling, other: Title, *, copied:
     here, there = one.place, two.place
     if one.feed == two.feed and equal and (not one.links_tell or abs(one.when - two.when) >= REPOSTED):
         return True  # one feed has two entries of one title: a series, or a mended one posted anew
-    if here and here == there:
-        # One site does not tell its own news twice: alike titles are a series.
+    if (here and here == there) or (one.feed == two.feed and not (one.links or two.links)):
+        # One site does not tell its own news twice: alike titles are a series. Without links the feed is the site.
         return not (equal or copied or _one_page(one, two))
     # "Weekly links" of one site is not that of another, nor this week's the last's; but where an
     # aggregator hides the site, two posts with one short title most likely point at the same thing.
@@ -600,6 +601,11 @@ def _conflict(one: Telling, title: Title, two: Telling, other: Title, *, copied:
     shared = len(title.telling & other.telling)
     each = not (title.telling <= other.telling or other.telling <= title.telling)
     return shared < LEAST_SHARED or (shared == LEAST_SHARED and (equal or each))
+
+
+def _no_difference(one: Telling, two: Telling) -> bool:
+    """Whether two entries of one title and link are one thing said twice at a time, as far as anybody can see."""
+    return bool(one.text) and one.text == two.text and one.when == two.when
 
 
 def _one_page(one: Telling, two: Telling) -> bool:

@@ -85,7 +85,9 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, note
     link = text.http_url(string(item.get("url")), base)
     external = text.http_url(string(item.get("external_url")), base)
     texts = Shown(*(string(item.get(name)) for name in ("title", "summary", "content_html")))
-    prose = "" if text.clean_html(texts.content, base=link or base) else string(item.get("content_text"))
+    marked_up = text.clean_html(texts.content, base=link or base)
+    told = text.words(marked_up, limit=200) or "<img" in marked_up
+    prose = "" if told else string(item.get("content_text"))
 
     def clean_content(came: str) -> str:
         return text.escape(came) if prose else text.clean_html(came, base=link or base)
@@ -105,6 +107,7 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, note
     if not (title or summary or content or link or external):
         return None
     tags, mend = item.get("tags"), notes.repairs.shown
+    updated = notes.dates.read(item.get("date_modified"))
     return parsed_entry(
         Described(
             guid=text.plain(guid, limit=10_000),
@@ -119,8 +122,8 @@ def _entry(item: Mapping[str, Any], *, base: str, spoken: str, writer: str, note
             image_url=text.http_url(string(item.get("image")) or string(item.get("banner_image")), base)
             or first_image(content),
             enclosures=enclosures,
-            published=notes.dates.read(item.get("date_published")),
-            updated=notes.dates.read(item.get("date_modified")),
+            published=notes.dates.read(item.get("date_published")) or updated,
+            updated=updated,
         ),
         notes,
         Shown(
@@ -137,10 +140,13 @@ def _rough(item: Mapping[str, Any], reason: str) -> ParsedEntry:
 
 
 def _author(thing: Mapping[str, Any]) -> str:
-    """`authors` of 1.1, else the one `author` of 1.0."""
+    """`authors` of 1.1, else the one `author` of 1.0; some write names where these have objects."""
     authors = thing.get("authors")
-    named = [a for a in (authors if isinstance(authors, list) else [thing.get("author")]) if isinstance(a, dict)]
-    return text.plain(", ".join(filter(None, (string(a.get("name")).strip() for a in named[:10]))), limit=200)
+    for said in (authors if isinstance(authors, list) else [authors], [thing.get("author")]):
+        names = (string(a.get("name") if isinstance(a, dict) else a).strip() for a in said[:10])
+        if found := text.plain(", ".join(filter(None, names)), limit=200):
+            return found
+    return ""
 
 
 def _size(value: Any) -> int:

@@ -167,7 +167,21 @@ def _foreign() -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
             (months if table == "months" else days).setdefault(name, {}).setdefault(language, number)
     for name, number in _MORE.items():
         months.setdefault(plain(name), {}).setdefault("", number)
-    return months, days
+    return _cut(months, days) | months, days
+
+
+def _cut(months: dict[str, dict[str, int]], days: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """The first three letters of months, as many programs print them ("ноя", where CLDR says "нояб."): those that name
+    one month of their language, and no weekday."""
+    cut: dict[str, dict[str, set[int]]] = {}
+    for name, by_language in months.items():
+        for language, number in by_language.items() if len(name) > 3 and " " not in name else ():
+            cut.setdefault(name[:3], {}).setdefault(language, set()).add(number)
+    return {
+        short: {language: min(numbers) for language, numbers in by.items() if len(numbers) == 1}
+        for short, by in cut.items()
+        if short not in days and short not in _IDLE
+    }
 
 
 def plain(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from digest.parse.text import http_url, plain, unescape
 MAX_DEPTH = 50
 MAX_FEEDS = 100_000
 MAX_FIELD = 10_000  # characters of an attribute
+MOST_LEFT = 200  # outlines that are told one by one
 
 _DOCTYPE_BEGINS = re.compile(rb"<!DOCTYPE", re.I)
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^>\[]*+(?:\[.*?\]\s*+)?>", re.S | re.I)
@@ -73,8 +75,9 @@ def opml(data: bytes) -> list[Outline]:
 def opml_list(data: bytes) -> Listed:
     """The feeds of a subscription list, in its order, and the lists it includes; a feed in two folders comes twice.
 
-    Reads lists that are not quite well-formed (bare `&`, stray control characters, wrong case) and any declared
-    encoding. Raises BadInput where no outline can be found.
+    Reads lists that are not quite well-formed (bare `&`, stray control characters, wrong case), any declared
+    encoding, and several lists in one file; what of them cannot be read is told. Raises BadInput where no outline can
+    be found.
     """
     from lxml import etree
 
@@ -85,6 +88,7 @@ def opml_list(data: bytes) -> Listed:
     begun = _DOCTYPE_BEGINS.search(body)
     if begun and (whole := _DOCTYPE.match(body, begun.start())):
         body = body[: whole.start()] + body[whole.end() :]
+    body = b"<lists>" + body + b"</lists>"  # of two that were put into one file a parser reads the first
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False, encoding="utf-8")
     try:
         root = etree.fromstring(body, parser)
@@ -94,13 +98,43 @@ def opml_list(data: bytes) -> Listed:
         raise BadInput("this is not an OPML list: there is no outline in it", hint="give an OPML file or its address")
     found = _Found()
     _walk(root, (), found)
-    return Listed("opml", tuple(found.outlines), tuple(found.includes))
+    left = found.left[:MOST_LEFT]
+    if (more := len(found.left) - MOST_LEFT) > 0:
+        left.append(f"{more:,} more outlines without a feed")
+    if found.commented:
+        left.append(f"{found.commented:,} {'feed that is' if found.commented == 1 else 'feeds that are'} commented out")
+    left += _unread(body, root, told=len(found.left))
+    return Listed("opml", tuple(found.outlines), tuple(found.includes), tuple(left))
+
+
+_NO_OUTLINES = re.compile(rb"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.S)
+_BEGINS = re.compile(rb"<(?:[\w.-]{1,40}:)?(outline|opml)\b", re.I)
+_ENDS = re.compile(rb"</(?:[\w.-]{1,40}:)?opml\b", re.I)
+_ADDRESSED = re.compile(rb"\sxmlurl\s{0,20}=", re.I)
+
+
+def _unread(body: bytes, root: Any, *, told: int) -> list[str]:
+    """In words, what of a list a parser passed over: outlines that are no XML (values without quotes), or cut off.
+
+    `told` is how many outlines without an address are told of already.
+    """
+    text = _NO_OUTLINES.sub(b" ", body)
+    begun = Counter(name.lower() for name in _BEGINS.findall(text))
+    outlines = [e for e in root.iter() if _name(e) == "outline"]
+    addressed = sum(key.lower() == "xmlurl" for e in outlines for key in e.attrib)
+    lost = max(begun[b"outline"] - len(outlines), len(_ADDRESSED.findall(text)) - addressed - told)
+    words = [f"{lost:,} {'outline that is' if lost == 1 else 'outlines that are'} no XML"] if lost > 0 else []
+    if begun[b"opml"] > len(_ENDS.findall(text)):
+        words.append("what came after the last outline: the list breaks off (it has no </opml>)")
+    return words
 
 
 @dataclass
 class _Found:
     outlines: list[Outline] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    commented: int = 0
 
 
 def write_opml(outlines: Iterable[Outline], *, title: str, now: datetime) -> str:
@@ -151,10 +185,13 @@ def _walk(element: object, folders: tuple[str, ...], found: _Found) -> None:
         if _name(child) == "outline":
             # Attribute names in any case: exports say xmlurl, xmlUrl and XMLURL.
             says = {key.lower(): value[:MAX_FIELD] for key, value in attributes(child)}
-            title = plain(says.get("title") or says.get("text") or "")
+            title = plain(says.get("title", "")) or plain(says.get("text", ""))
             kind, url = says.get("type", "").lower(), (says.get("xmlurl") or "").strip()
             if not url and kind in ("rss", "atom", "feed"):
                 url = (says.get("url") or "").strip()
+            if says.get("iscomment", "").strip().lower() == "true":  # and so is all in it (OPML 2.0)
+                found.commented += sum(_name(e) == "outline" and _has_address(e) for e in child.iter())
+                continue
             if url and len(found.outlines) == MAX_FEEDS:
                 raise BadInput(f"the list has more than {MAX_FEEDS:,} feeds", hint="take it in in parts")
             if url:
@@ -164,8 +201,15 @@ def _walk(element: object, folders: tuple[str, ...], found: _Found) -> None:
                     found.includes.append(Include(include, (*folders, title) if title else folders))
             elif title and len(child):
                 inside = (*folders, title)
+            elif kind in ("rss", "atom") and not len(child):
+                called = title or plain(says.get("htmlurl", "")) or "an outline"
+                found.left.append(f"{called[:100]}: it has no address of a feed (xmlUrl)")
         if len(inside) < MAX_DEPTH:
             _walk(child, inside, found)
+
+
+def _has_address(element: Any) -> bool:
+    return any(key.lower() == "xmlurl" and value.strip() for key, value in attributes(element))
 
 
 def _outline(element: Any, url: str, title: str, says: dict[str, str], folders: tuple[str, ...]) -> Outline:
@@ -256,10 +300,18 @@ def _name(element: object) -> str:
 def _utf8(data: bytes) -> bytes:
     """The list as UTF-8 without its XML declaration, decoded as it says, or as it can be."""
     text = characters.decode(data, (characters.xml_label(data),)).text
-    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)
+    text = re.sub(r"<\?xml\s[^>]{0,1000}\?>|\ufeff", "", text)
+    text = re.sub(r"&#(?:[xX]([0-9a-fA-F]{1,6})|(\d{1,7}));", _character, text)
     text = re.sub(r"&(?!(?:[a-zA-Z][a-zA-Z0-9]{1,31}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});)", "&amp;", text)
     text = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#[xX][0-9a-fA-F]+);)([a-zA-Z0-9]+);", _entity, text)
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", " ", text).encode()
+
+
+def _character(match: re.Match[str]) -> str:
+    """A character by its number, where XML has it: half an emoji (`&#55357;`) is none, and harms what reads it."""
+    code = int(match[1], 16) if match[1] else int(match[2])
+    known = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0xFFFF < code < 0x110000
+    return match[0] if known else " "
 
 
 def _entity(match: re.Match[str]) -> str:

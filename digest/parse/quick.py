@@ -285,7 +285,7 @@ class _Reader:
 
     def params(self, attributes: Attributes, default: str) -> dict[str, Any]:
         kind = _TYPES.get(attributes.get("type", default).lower())
-        if kind is None or attributes.get("mode") == "base64":
+        if kind is None or attributes.get("mode") == "base64" or "src" in attributes:
             raise Unsure
         language = self.language.replace("_", "-") if self.language else self.language
         return {"type": kind, "language": language, "base": self.base}
@@ -593,7 +593,7 @@ _ENTRY = _Place(
         "content_encoded": _Reader.encoded,
         "contributor": _into(_PERSON),
         "enclosure": _Reader.enclosure,
-        **_names("feedburner_origlink itunes_duration slash_comments thr_total", _Reader.kept),
+        **_names("feedburner_origlink itunes_duration itunes_title slash_comments thr_total", _Reader.kept),
         "itunes_category": _Reader.itunes_category,
         "itunes_image": _Reader.picture,
         "itunes_keywords": _Reader.keywords,

@@ -131,6 +131,10 @@ def deeper(markup: str, limit: int) -> bool:
     return False
 
 
+# A host without its scheme, which no page has for a path: "www.example.org/news".
+_SCHEMELESS = re.compile(r"www\.(?:[\w-]{1,63}\.){1,9}(?!html?\b|php\b|aspx?\b)[^\W\d_]{2,24}(?=[/?#:]|\Z)", re.I)
+
+
 def http_url(value: str, base: str = "", *, login: bool = False) -> str:
     """An absolute http(s) address on one line, or "" where there is none in `value`.
 
@@ -142,6 +146,8 @@ def http_url(value: str, base: str = "", *, login: bool = False) -> str:
     value = _CONTROL.sub("", _UNSEEN.sub("", value[: 2 * MAX_URL].strip())).strip()
     if not value or len(value) > MAX_URL:
         return ""
+    if _SCHEMELESS.match(value):
+        value = "//" + value if base else "http://" + value
     try:
         parts = urlsplit(urljoin(base, "".join(value.split("\n"))))
         host, port = parts.hostname, parts.port

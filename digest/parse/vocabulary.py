@@ -88,11 +88,10 @@ HANDLED = frozenset(_HANDLED.split())
 # What `parse.xmlfeed` reads of an entry or a feed, what that is made from, and what feedparser takes for such a key.
 _KEYS = """
 authors author author_detail category content content_detail created created_parsed description description_detail
-enclosures feedburner_origlink guid guidislink href id image issued itunes_duration itunes_new-feed-url language
-license link links
-media_content media_description media_thumbnail media_title modified published slash_comments source sourcedata
-summary summary_detail sy_updatefrequency sy_updateperiod tags thr_total title title_detail ttl updated url date version
-contributors
+enclosures feedburner_origlink guid guidislink href id image issued itunes_duration itunes_new-feed-url itunes_title
+language license link links media_content media_description media_thumbnail media_title modified published
+slash_comments source sourcedata summary summary_detail sy_updatefrequency sy_updateperiod tags thr_total title
+title_detail ttl updated url date version contributors
 """
 KEYS = frozenset(_KEYS.split())
 

@@ -184,10 +184,14 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
     summary = _html(summary_detail, base_of_texts)
     if not (summary or content):  # then what is said of its picture or film is all that it says
         summary = text.escape(text.plain(string(entry.get("media_description")), limit=10_000))
-    title = _plain(title_detail, entry.get("title")) or _title_of_medium(entry, summary or content)
+    title = (
+        _plain(title_detail, entry.get("title"))
+        or text.plain(string(entry.get("itunes_title")))
+        or _title_of_medium(entry, summary or content)
+    )
     enclosures = _enclosures(entry, base)
     if not link:
-        link = text.http_url(guid) or next((e.url for e in enclosures), "")
+        link = text.http_url(guid) or _other_page(entry, base) or next((e.url for e in enclosures), "")
     if not (title or summary or content or link):
         return None
     declared = string((entry.get("title_detail") or {}).get("language")) or string(entry.get("language"))
@@ -238,8 +242,9 @@ def _html(detail: Mapping[str, Any], base: str, value: str | None = None) -> str
     value = string(detail.get("value")) if value is None else value
     if detail.get("type") == "text/plain":
         return text.escape(value)
-    if "html" not in string(detail.get("type")) and "xml" not in string(detail.get("type")):
-        return ""
+    kind = string(detail.get("type"))
+    if "html" not in kind and "xml" not in kind:  # any other text is one to be read as it is (RFC 4287 §4.1.3.3)
+        return text.escape(value) if kind.startswith("text/") else ""
     return text.clean_html(value, base=text.http_url(string(detail.get("base")), base) or base)
 
 
@@ -260,6 +265,21 @@ def _source_link(entry: Mapping[str, Any]) -> str:
         if link.get("rel") == "canonical":
             return text.http_url(string(link.get("href")), "")
     return ""
+
+
+_ALTERNATES = ("alternate", "http://www.iana.org/assignments/relation/alternate")  # RFC 4287 §4.2.7.2
+
+
+def _other_page(entry: Mapping[str, Any], base: str) -> str:
+    """Where an entry is, though no link says "alternate" of a page: one of another type, or content elsewhere."""
+    said = [string(link.get("href")) for link in entry.get("links") or () if link.get("rel") in _ALTERNATES]
+    found = [text.http_url(href, base) for href in said]
+    found += [
+        text.http_url(src, text.http_url(string(content.get("base")), base) or base)
+        for content in entry.get("content") or ()
+        if (src := string(content.get("src")))
+    ]
+    return next(filter(None, found), "")
 
 
 def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
