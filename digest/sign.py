@@ -11,13 +11,14 @@ import re
 from base64 import b32decode, b32encode, urlsafe_b64encode
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
 from itsdangerous import BadData, BadSignature, URLSafeSerializer
 from itsdangerous.encoding import base64_decode
+
+from digest.dataclass import dataclass
 
 VERP_PREFIX = "b-"
 NOBODY = 0  # the number of no subscription: a link for it shows whether links work

@@ -35,6 +35,7 @@ def pairs() -> Iterator[tuple[type, type]]:
             continue
         name = ".".join(("digest", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         module, twin = importlib.import_module(name), ModuleType(f"{name}_")
+        twin.__file__ = str(path)
         sys.modules[twin.__name__] = twin
         try:
             exec(compile(source.replace(OURS, "from dataclasses import dataclass\n"), str(path), "exec"), vars(twin))

@@ -243,3 +243,40 @@ def test_composing_imports_no_tables_of_what_it_seldom_has_to_do_with():
     seldom = RARE - {"archive_tables", "feed_tables", "keep_tables", "picture_tables", "story_tables"}
     assert begun & {f"store.{name}" for name in seldom} == set()
     assert "edition.held" not in begun, "what an editor may do, where editions wait for none"
+
+
+def test_delivering_imports_no_tables_of_what_seldom_comes_back():
+    begun = begun_by("deliver.run", "deliver.delivery", "deliver.ledger")
+    assert {"store.outbox_marks", "store.refusals"} <= begun
+    assert begun & {f"store.{name}" for name in RARE} <= {f"store.{n}_tables" for n in ("feed", "picture", "story")}
+
+
+def test_a_run_with_something_new_has_python_compile_no_dataclass_of_ours():
+    begun = begun_by(
+        *("collect.run", "collect.workers", "parse.worker", "edition.admit", "edition.compose", "edition.laying_out"),
+        *("edition.variants", "render.templates", "deliver.run", "deliver.delivery", "deliver.ledger"),
+    )
+    assert compiled(sorted(f"digest.{name}" for name in begun if name)) == []
+
+
+BESIDE = """
+import multiprocessing, sys
+from digest.cli import main
+if __name__ == "__main__":
+    sys.argv[1:] = ["--version"]
+    try:
+        main()
+    except SystemExit:
+        pass
+    words = "import sys; print('digest.cli' in sys.modules, 'typer' in sys.modules)"
+    beside = multiprocessing.get_context("spawn").Process(target=exec, args=(words,))
+    beside.start()
+    beside.join()
+"""
+
+
+def test_a_process_beside_a_command_imports_nothing_of_commands(tmp_path):
+    script = tmp_path / "as_installed"
+    script.write_text(BESIDE, encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -109,6 +110,8 @@ def main() -> None:
     garbage.start()
     # Pydantic would read what every package of the environment says of itself, to find plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Processes that Python starts for us would import this one's script, and commands with it: not that of `-m digest`.
+    sys.modules["__main__"].__spec__ = find_spec("digest.__main__")
     terminal.open_standard_streams()
     try:
         app(prog_name="digest")

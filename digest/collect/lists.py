@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from digest.collect.addresses import address, known_address, without_login
 from digest.collect.guard import Resolve, resolve
 from digest.collect.look import Looker
 from digest.config import Config
+from digest.dataclass import dataclass
 from digest.errors import FetchError, NotFound
 from digest.origin import same, shown
 from digest.parse import Listed, Outline

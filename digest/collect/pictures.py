@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from digest.collect.report import PictureReport
 from digest.collect.rules import Rules, end, passing
 from digest.collect.workers import Parsers
 from digest.config import Config
+from digest.dataclass import dataclass
 from digest.errors import DigestError, FetchError
 from digest.means import fitting
 from digest.parse.pictures import Made, NotPicture, Raw

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
 
+from digest.dataclass import dataclass
 from digest.parse.text import http_url, plain
 
 MAX_NAME = 300  # characters of a name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from digest import parse
 from digest.collect.addresses import address, host_of, known_address, without_login
 from digest.config import Newsletter
 from digest.curate import feed_rules
+from digest.dataclass import dataclass
 from digest.errors import BadInput, NotFound
 from digest.models import Feed, FeedState
 from digest.origin import open_part, shown

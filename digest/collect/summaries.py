@@ -11,7 +11,6 @@ import importlib
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
 
@@ -21,6 +20,7 @@ from digest.collect.client import httpx
 from digest.collect.report import SummaryReport
 from digest.config import Config
 from digest.curate.summaries import MOST_TOKENS, Matter, judged, messages, tokens
+from digest.dataclass import dataclass
 from digest.errors import ConfigError, FetchError
 from digest.store import Database, summaries
 from digest.store.summary_tables import Summary

@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +19,7 @@ from digest.curate.headlines import STOP_STEMS
 from digest.curate.headlines import stem as english
 from digest.curate.names import common_words, little_words
 from digest.curate.words import UNSPACED, words
+from digest.dataclass import dataclass
 from digest.graphemes import width
 from digest.parse.gist import Gist, Line
 

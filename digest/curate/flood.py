@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from digest import config
+from digest.dataclass import dataclass
 
 OLDEST = datetime(1990, 1, 1, tzinfo=UTC)  # before it there was no web: year 1 and 1970 are no dates
 _AHEAD = timedelta(days=1)  # clocks and zones differ; beyond it a date is a mistake or a wish

@@ -10,7 +10,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise, takewhile
 
@@ -20,6 +19,7 @@ from digest.curate.stems import plain
 from digest.curate.topics import headings
 from digest.curate.urls import normalise, site
 from digest.curate.words import unspaced, words
+from digest.dataclass import dataclass
 
 MOST_WORDS = 16  # of a title that it is known by
 COMMON = 60  # earlier stories; a word that more of them have leads to none

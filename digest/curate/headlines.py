@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Container, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from digest.curate.stems import Spellings
 from digest.curate.words import bigrams, parted, words
+from digest.dataclass import dataclass
 
 _STOP = frozenset(
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from digest.config import OTHER
 from digest.curate import unfit
+from digest.dataclass import dataclass
 from digest.graphemes import width
 from digest.values import Story
 

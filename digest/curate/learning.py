@@ -10,12 +10,12 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from digest.config import OTHER
 from digest.curate.keywords import Keywords
 from digest.curate.topics import Expected, Heading, Label, Placer, Scorer, Text, Trainer
+from digest.dataclass import dataclass
 
 if TYPE_CHECKING:
     from digest.curate.semantic import Semantic

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from digest import config
 from digest.curate.barren import Barren, Feeds, barren, shared
 from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.topics import Heading, Text, headings
 from digest.curate.words import words
+from digest.dataclass import dataclass
 
 BROAD = 0.4  # share of entries from which on a keyword is not enough alone
 _EVERYTHING = 0.7  # and from which on it says nothing

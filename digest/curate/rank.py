@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from digest import config
 from digest.curate import series as series_of
 from digest.curate import urls
 from digest.curate.leading import Paper, lead
+from digest.dataclass import dataclass
 from digest.graphemes import width
 from digest.values import Source, Story
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from digest import taste
+from digest.dataclass import dataclass
 from digest.taste import Taste
 from digest.values import Story
 

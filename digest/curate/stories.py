@@ -7,7 +7,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise, product
 from operator import add
@@ -17,6 +17,7 @@ from digest.curate import headlines, sketches
 from digest.curate.headlines import Marks, Title
 from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
+from digest.dataclass import dataclass
 
 _T = TypeVar("_T")
 

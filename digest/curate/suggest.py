@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import unescape
 from itertools import combinations, pairwise
 
@@ -17,6 +16,7 @@ from digest.curate.keywords import Keywords
 from digest.curate.names import common_words, little_words, vague_words
 from digest.curate.topics import Heading, Placer, Text
 from digest.curate.words import singular, unspaced, words
+from digest.dataclass import dataclass
 
 LEAST = 60  # entries, below which chance looks like a subject
 MOST = 20_000  # entries that are looked at

@@ -11,7 +11,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
 
@@ -20,6 +19,7 @@ from digest.curate.headlines import STOP_STEMS
 from digest.curate.headlines import stem as english
 from digest.curate.names import common_words, little_words
 from digest.curate.words import UNSPACED
+from digest.dataclass import dataclass
 from digest.graphemes import width
 from digest.parse.gist import Gist, count
 from digest.parse.text import plain

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from digest.curate.following import telling
 from digest.curate.stems import plain
 from digest.curate.words import unspaced, words
+from digest.dataclass import dataclass
 
 MOST = 50_000  # tellings that are read, the newest
 SHOWN = 10  # of each kind that rise, and that fall

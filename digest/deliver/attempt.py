@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from digest.dataclass import dataclass
 from digest.deliver.content import Filler
 from digest.letter import Letter
 from digest.store import outbox

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from digest.dataclass import dataclass
 from digest.store import edition_states
 
 UNLIMITED = 1_000_000_000

@@ -13,13 +13,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 from sqlmodel import Session
 
+from digest.dataclass import dataclass
 from digest.deliver.domains import Domains
 from digest.deliver.judge import Counts, Judge
 from digest.deliver.pace import CHUNK, Pace, Quota, Turns

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from sqlmodel import Session
 from digest import letter, render, sign
 from digest.column_types import unpacked
 from digest.config import Config, Imprint
+from digest.dataclass import dataclass
 from digest.deliver.papers import Papers
 from digest.errors import ConfigError
 from digest.letter import Attached, Encoder, Folded, Letter, Recipient, Said, Sender, Signer, Template, folded

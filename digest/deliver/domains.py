@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum, auto
 
+from digest.dataclass import dataclass
 from digest.deliver.attempt import Waiting
 from digest.deliver.pace import Pace, Turns
 

@@ -13,10 +13,10 @@ import hmac
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from digest.dataclass import dataclass
 from digest.deliver.replies import retry_delay
 from digest.deliver.report import EventsTold as Told
 from digest.errors import BadInput, FetchError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from digest.dataclass import dataclass
 from digest.deliver.attempt import Waiting, domain_of
 from digest.deliver.ledger import Committed, Wish
 from digest.store import outbox

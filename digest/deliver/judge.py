@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from digest.dataclass import dataclass
 from digest.deliver.attempt import domain_of
 from digest.deliver.replies import Blame, Reply, Step, suspect
 from digest.store import refusals

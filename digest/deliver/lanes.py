@@ -7,10 +7,10 @@ lanes that name them, and so are the domains of recipients behind the same relay
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from digest.config import Smtp
+from digest.dataclass import dataclass
 from digest.deliver.domains import Domains
 from digest.deliver.in_hand import Claims
 from digest.deliver.papers import Key, Number, Papers, key_of

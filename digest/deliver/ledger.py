@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from digest.dataclass import dataclass
 from digest.deliver.attempt import Lease
 from digest.deliver.canary import Look, look
 from digest.deliver.content import Contents, Filler, Loaded

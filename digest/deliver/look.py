@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from ssl import cert_time_to_seconds
 from typing import Any
 
 from digest.config import Relay, Smtp
+from digest.dataclass import dataclass
 from digest.deliver.login import Server, name_of
 from digest.deliver.smtp import Connection
 

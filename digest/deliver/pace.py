@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
+
+from digest.dataclass import dataclass
 
 SLOWEST = 2.0  # seconds between two letters; a domain that wants still fewer has them put off
 FIRST = 0.05  # seconds between two letters, where it is not known how fast it went

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from digest import config, spans
+from digest.dataclass import dataclass
 from digest.deliver.attempt import Attempt
 from digest.deliver.login import Server, Unusable
 from digest.deliver.pace import Bucket, Pace, Quota, Turns

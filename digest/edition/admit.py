@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import chain, groupby
@@ -16,6 +15,7 @@ from sqlmodel import Session
 from digest import config
 from digest.curate import central, excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
 from digest.curate import stories as same_story
+from digest.dataclass import dataclass
 from digest.edition import cited, formerly, sent
 from digest.edition.full_text import Texts
 from digest.edition.judge import JUDGED, Gists, Judge, Meanings, relearn, subject

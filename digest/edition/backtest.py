@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
 
 from digest import config
 from digest.curate import excerpts, urls
+from digest.dataclass import dataclass
 from digest.edition.judge import Gists, Judge
 from digest.store import entries, newsletters, why
 from digest.store.story_tables import Decision

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sqlmodel import Session
 
 from digest.curate.pictures import MAX_LINK, candidates
+from digest.dataclass import dataclass
 from digest.edition.editor import find
 from digest.errors import BadInput, NotFound
 from digest.store import Database, pictures

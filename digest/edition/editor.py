@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlmodel import Session
 
 from digest.config import OTHER
+from digest.dataclass import dataclass
 from digest.errors import BadInput, NotFound
 from digest.store import newsletters, pictures, why
 from digest.store.story_tables import Story

@@ -9,7 +9,6 @@ it is what the entry is judged by. Where the page is (`FullText.link`) tells lat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from sqlmodel import Session
 from digest import config, curate, identity, values
 from digest.config import OTHER
 from digest.curate import central, excerpts, rank, stubs, urls
+from digest.dataclass import dataclass
 from digest.identity import Evidence
 from digest.parse import article, gist
 from digest.parse.gist import Gist

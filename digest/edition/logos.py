@@ -7,12 +7,12 @@ mail that shows it; before, this process has it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from digest.colours import PALETTES, contrast
 from digest.config import Newsletter
+from digest.dataclass import dataclass
 from digest.letter.attached import cid
 from digest.parse.logo import MAX_BYTES, Logo, NotLogo, read
 from digest.values import Shot

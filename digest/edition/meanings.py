@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import cast
@@ -12,6 +11,7 @@ from sqlmodel import Session
 
 from digest import config
 from digest.curate import excerpts
+from digest.dataclass import dataclass
 from digest.edition.judge import Gists
 from digest.parse import gist, meaning
 from digest.parse.gist import Gist

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session
 
 from digest import render
 from digest.config import Config
+from digest.dataclass import dataclass
 from digest.edition import pictures
 from digest.edition.chosen import Choice, choices
 from digest.edition.full_text import use_full_texts

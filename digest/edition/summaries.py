@@ -6,7 +6,6 @@ As with `full_text`: a text is worked on in no transaction, and a story that an 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from sqlmodel import Session
 
 from digest import config
 from digest.curate import summaries
+from digest.dataclass import dataclass
 from digest.edition.full_text import Texts, likely
 from digest.edition.judge import Gists
 from digest.store import Database, editions, newsletters, stories

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from digest import config, writers
 from digest.curate import central, excerpts, flood, rank, rules, sketches, urls
+from digest.dataclass import dataclass
 from digest.edition import cited
 from digest.edition.full_text import PageText
 from digest.edition.judge import subject

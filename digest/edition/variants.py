@@ -7,7 +7,7 @@ import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -18,6 +18,7 @@ from digest.colours import on_dark
 from digest.config import Config, Newsletter
 from digest.curate import tongues
 from digest.curate.following import Before
+from digest.dataclass import dataclass
 from digest.edition import following, logos, pictures
 from digest.edition.matter import Matter as Matter
 from digest.errors import ConfigError

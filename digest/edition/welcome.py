@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from digest import curate, schedule
 from digest.config import Config, Newsletter
+from digest.dataclass import dataclass
 from digest.edition import pictures
 from digest.edition.variants import NO_MOVES, Matter, Press, matter_of, variants_of
 from digest.store import Database, edition_stories, editions, newsletters, recipients

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from functools import cached_property
+
+from digest.dataclass import dataclass
 
 MOST = 500_000  # bytes of a letter with its pictures
 _AT = "pictures"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, parseaddr, quote
 from functools import lru_cache
 from typing import NamedTuple
 
+from digest.dataclass import dataclass
 from digest.letter.attached import Attached
 from digest.letter.dkim import Signer, relaxed_body
 from digest.letter.quoted import LINE, Encoder, folded, stuffed, unstuffed

@@ -11,10 +11,10 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from digest.dataclass import dataclass
 from digest.errors import DigestError
 from digest.parse import characters, gist
 from digest.parse.text import escape, http_url, plain, tidy

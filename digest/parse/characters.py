@@ -11,7 +11,8 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from digest.dataclass import dataclass
 
 MAX_SAMPLE = 50_000  # bytes by which an encoding is guessed
 MANY = 10_000  # broken bytes among which it is not asked whether they are letters that were cut

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from digest.dataclass import dataclass
 from digest.parse import text as cleaning
 
 LONGEST = 50_000  # characters of a text that is looked through

@@ -12,12 +12,13 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from digest.dataclass import dataclass
 from digest.errors import BadInput
 from digest.parse.archives import unpacked
 from digest.parse.leaving import MAX_FILE

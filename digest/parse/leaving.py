@@ -7,9 +7,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from digest.dataclass import dataclass
 from digest.errors import BadInput
 from digest.parse.archives import unpacked
 from digest.parse.lists import read as read_list

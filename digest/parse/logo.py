@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from digest.dataclass import dataclass
 from digest.parse.article import NotTaken
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.utils import parseaddr
 from html import escape
 from typing import NamedTuple
 
+from digest.dataclass import dataclass
 from digest.parse import gist, text
 from digest.parse.dates import Dates
 from digest.parse.entries import Described, Notes, ParsedEntry, first_image, parsed_entry

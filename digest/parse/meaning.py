@@ -9,10 +9,11 @@ from __future__ import annotations
 from array import array
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from digest.dataclass import dataclass
 
 LONGEST = 240  # characters that are read: a title, and how the text begins
 _TOKENS = 64  # of them

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache, lru_cache
+
+from digest.dataclass import dataclass
 
 _LANGUAGES = (
     "de fr es it pt nl sv da nb fi is pl cs sk sl hr sr hu ro bg ru uk be mk el tr lt lv et ca gl eu ga cy sq hy ka "

@@ -7,11 +7,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
+from digest.dataclass import dataclass
 from digest.errors import BadInput
 from digest.parse import characters
 from digest.parse.pages import attributes

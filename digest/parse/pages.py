@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
+from digest.dataclass import dataclass
 from digest.parse import characters
 from digest.parse.characters import codec
 from digest.parse.text import MAX_URL, http_url, plain

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from digest.dataclass import dataclass
 from digest.errors import BadInput
 from digest.parse import documents, language, pages, text
 from digest.parse.dates import Dates

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
+from digest.dataclass import dataclass
 from digest.errors import BadInput
 from digest.parse import lists
 from digest.parse.article import Article, NotTaken, Page

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from digest.colours import contrast
+from digest.dataclass import dataclass
 from digest.graphemes import width
 from digest.render.marks import Marker
 from digest.render.page import Rendered

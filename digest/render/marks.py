@@ -12,9 +12,10 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import AnyStr, ClassVar
+
+from digest.dataclass import dataclass
 
 _HOME = "https://digest.invalid/"  # `.invalid` can belong to nobody (RFC 2606)
 

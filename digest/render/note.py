@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from digest.dataclass import dataclass
 from digest.render.words import direction, plain_line
 
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import cached_property
 
 from digest.colours import PALETTES, Palette
+from digest.dataclass import dataclass
 from digest.graphemes import WIDE, clamp, unheaped
 from digest.render import ranks
 from digest.render.marked import paragraphs

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from digest.curate import leading
+from digest.dataclass import dataclass
 from digest.graphemes import WIDE, clamp, width
 from digest.values import Source, Story
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from digest import values
+from digest.dataclass import dataclass
 from digest.models import Edition, EditionState, Newsletter, Variant
 from digest.store.database import batched
 from digest.store.stories import as_told, summary_of, withdrawn_of

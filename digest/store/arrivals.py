@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from digest.dataclass import dataclass
 from digest.errors import NotFound, UserError
 from digest.models import Edition, EditionState, Feed, Newsletter, NewsletterFeed, Variant
 from digest.store import feeds, newsletters, seen

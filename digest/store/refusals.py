@@ -13,7 +13,6 @@ from digest.dataclass import dataclass
 from digest.models import Edition, Newsletter, OutboxRow, OutboxState, Subscriber, Suppression
 from digest.store import tallies, witness
 from digest.store.database import insert_into, shared_now
-from digest.store.refusal_tables import RefusalCount
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
 _NO_SYNC = {"synchronize_session": False}
@@ -72,6 +71,8 @@ _COUNT = """
 
 
 def _worst(session: Session, edition_id: int) -> float:
+    from digest.store.refusal_tables import RefusalCount
+
     here = sa.select(col(Edition.newsletter_id)).where(col(Edition.id) == edition_id).scalar_subquery()
     answered = col(RefusalCount.sent) + col(RefusalCount.refused)
     query = (
@@ -120,6 +121,8 @@ def quarantine(session: Session, edition_id: int, *, domain: str = "", reason: s
         execution_options=_NO_SYNC,
     )
     if not domain:
+        from digest.store.refusal_tables import RefusalCount
+
         session.execute(
             sa.update(RefusalCount)
             .where(col(RefusalCount.edition_id) == edition_id, col(RefusalCount.since) == since)
