@@ -437,7 +437,7 @@ def test_a_wish_to_leave_is_told_from_a_word_about_leaving_in_every_language(wor
 
 
 AWAY = [
-    "I'm out until Monday Re: News", "Nicht im Büro: News", "Absent jusqu’au 5 mars", "Fuera de oficina: News",
+    "On vacation - Re: News", "Nicht im Büro: News", "On holiday (until 5 March)", "Fuera de oficina: News",
     "Ausente: News", "Fuori sede: News", "Fora de escritório", "Buiten kantoor: News", "Inte på kontoret",
     "Nieobecność: News", "Autoodpowiedź: News", "Mimo kancelář: News", "Házon kívül: News", "Absent de la birou",
     "Εκτός γραφείου: News", "Автовідповідь: News", "Вне офиса: News", "Ofis dışında: News", "OTOMATİK YANIT: News",
@@ -449,6 +449,18 @@ AWAY = [
 @pytest.mark.parametrize("subject", AWAY)
 def test_who_is_away_is_no_person_who_answers_in_any_language(subject):
     assert understand(hearing.person("…", subject=subject)).kind is Kind.VACATION
+
+
+WRITTEN = [
+    "Pause during my vacation", "I am away in June, pause please", "On holiday from Monday: please send no mail",
+    "Vacation stop", "Anrufe: im Urlaub bis Juli pausieren?", "Nicht im Büro lesen", "в отпуске до июня, приостановите",
+    "休暇中の配信停止について", "不在のときの配信", "부재중 배송 문의", "otomatik ödeme sorusu", "Ausente en junio",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", WRITTEN)
+def test_who_writes_of_being_away_is_a_person_who_is_to_be_read(subject):
+    assert understand(hearing.person("Please let it wait until then.", subject=subject)).kind is Kind.REPLY
 
 
 @pytest.mark.parametrize("sign", ["RE :", "Re[2]:", "回复：", "Odp:", "Ynt:", "R:", "Vs:", "رد:", "Fwd:", "RV:"])

@@ -9,6 +9,7 @@ from digest.hear.mime import Mail
 from digest.hear.words import listed, says, small
 
 _SPACE = re.compile(r"\s+")
+_BEFORE_OURS = re.compile("[:：|(（\\[【–—]| - ")  # between an absence and the subject of the letter that it answers
 
 
 def plain(text: str) -> str:
@@ -88,7 +89,11 @@ def away(mail: Mail) -> bool:
 
 def _away_subject(mail: Mail) -> bool:
     subject = plain(mail.get("subject"))
-    return says(subject[:40], "robots", "away") and not _answers(subject)
+    if _answers(subject):
+        return False
+    # Whoever writes that their copy is to wait while they are away is a person, and is to be read by one.
+    alone = _BEFORE_OURS.split(subject, maxsplit=1)[0].rstrip()
+    return says(subject[:40], "robots", "away") or alone in listed("robots", "absent")
 
 
 def _answers(subject: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 GAP_S = 0.11  # SQLite looks every tenth of a second whether the lock that it waits for is free
-LONGEST_S = 0.25  # for which many short transactions may have it, one after the other
+LONGEST_S = 0.125  # for which many short transactions may have it, one after the other
 
 
 class Tenure:
