@@ -410,6 +410,8 @@ def test_the_sign_by_which_dos_ends_a_file_is_no_row(text):
         ("Name,First Name,Last Name", "A. Bell,Ann,Bell", "A. Bell"),
         ("Prénom,Nom", "Zoé,", "Zoé"),
         ("Prénom,Nom", ",Lefèvre", "Lefèvre"),
+        ("Nome,Cognome", "Ada,Rossi", "Ada Rossi"),
+        ("Name,Nachname", "Ada Roth,Roth", "Ada Roth"),
     ],
 )
 def test_a_name_beside_a_first_name_is_the_last_one(titles, cells, name):

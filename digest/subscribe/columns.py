@@ -193,6 +193,8 @@ class Columns:
         first, last = self._cell(cells, "first_name"), self._cell(cells, "last_name")
         if not name:
             return f"{first} {last}"
+        if last and not first:  # "Nome" beside "Cognome" says the first one
+            return name if last.casefold() in name.casefold() else f"{name} {last}"
         whole = last or not first or first.casefold() in name.casefold()
         return name if whole else f"{first} {name}"
 
