@@ -113,6 +113,14 @@ def test_of_several_the_latest_is_pointed_to_and_a_common_word_leads_nowhere() -
     assert following.latest(new, some, dict.fromkeys(new.known_by, following.COMMON)) is None
 
 
+def test_two_that_share_too_little_are_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most earlier stories that are looked at are such, and each has an excerpt."""
+    one = following.Telling(1, "Amber basalt beats cedar", "https://a.example/1", text="Long words of it. " * 40)
+    two = following.Telling(2, "Amber basalt in the fjord", "https://b.example/2", text="And others of it. " * 40)
+    monkeypatch.setattr(following, "_small", None)
+    assert following.latest(two, [one], dict.fromkeys(two.known_by, 1)) is None
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

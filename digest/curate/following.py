@@ -142,6 +142,8 @@ def _continues(story: Telling, one: Telling, seen: Mapping[str, int], *, linked:
     if _next_part(story, one):
         return f"the next part: {said}"
     rare = {word for word in shared if worth[word] >= _RARE}
+    if not linked and (len(shared) < _PHRASES or len(rare) < _LEAST_RARE):
+        return ""  # at sight: most that is looked up
     here = story.place == one.place
     if not rare or _apart(new, old) or not story.known_by - one.known_by:
         return ""

@@ -273,10 +273,8 @@ class _Titles:
     def neighbours(self, wanted: Collection[tuple[str, str]]) -> Counter[str]:
         """The same of two neighbouring words, of some `wanted`."""
         some = {*wanted}
-        found: Counter[tuple[str, str]] = Counter()
-        for i in range(len(self.words) if some else 0):
-            if here := some.intersection(self.neighbouring(i)):
-                found.update(here)
+        told = map(self.neighbouring, range(len(self.words) if some else 0))
+        found = Counter(chain.from_iterable(map(some.intersection, told)))
         return Counter({f"{a} {b}": n for (a, b), n in found.items() if n > 1})
 
 

@@ -415,6 +415,8 @@ def _lately(session: Session, arrived: Mapping[int, Mapping[int, entries.Waiting
 
 def _links(told: stories.Told) -> tuple[str, ...]:
     """Where it led. An address that is its own key is not made one again: thousands are told within the window."""
+    if told.url == told.link and not told.page_link:
+        return (told.link,) if told.link else ()
     url = told.link if told.url == told.link else urls.normalise(told.url)
     return tuple(dict.fromkeys(filter(None, (told.link, url, told.page_link))))
 
