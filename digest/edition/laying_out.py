@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
@@ -19,7 +19,6 @@ from sqlmodel import Session
 
 from digest import curate
 from digest.config import Config
-from digest.dataclass import dataclass
 from digest.edition import following, pictures
 from digest.edition.compose import (
     Moved,
@@ -128,7 +127,8 @@ def _look(
             return None
         begun = editions.laying_out(session, row.id or 0)
     if not begun:
-        pauses.end_all(database, now=now)
+        with database.write() as session:
+            pauses.end_pauses(session, now=now)
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None
