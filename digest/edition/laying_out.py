@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import islice
 
@@ -19,6 +19,7 @@ from sqlmodel import Session
 
 from digest import curate
 from digest.config import Config
+from digest.dataclass import dataclass
 from digest.edition import following, pictures
 from digest.edition.compose import (
     Moved,
