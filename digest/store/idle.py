@@ -25,7 +25,6 @@ class Waits(NamedTuple):
     welcomes: bool
 
 
-_PAUSES = "SELECT EXISTS (SELECT 1 FROM subscription WHERE state = 'paused' AND paused_until <= :now)"
 _ROLLS = "SELECT EXISTS (SELECT 1 FROM letter_roll WHERE edition_id IN (SELECT id FROM edition WHERE tally IS NULL))"
 _OLD_MAILS = """
 SELECT EXISTS (SELECT 1 FROM mail_report WHERE raw IS NOT NULL AND read_at < :before)
@@ -74,11 +73,6 @@ FROM newsletter n WHERE n.name = :name
 def old_mails(session: Session, *, before: datetime) -> bool:
     """Are there mails that came back by then, or prove nothing? These may have to be forgotten."""
     return _says(session, _OLD_MAILS, before=before)
-
-
-def pauses(session: Session, *, now: datetime) -> bool:
-    """Is there a reader whose pause is over, and who is not active again?"""
-    return _says(session, _PAUSES, now=now)
 
 
 def pictures(session: Session) -> bool:
