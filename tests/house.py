@@ -8,9 +8,11 @@ python tests/house.py --write                puts the first two into docs/archit
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -44,12 +46,26 @@ NAMES = {
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Every node of a file. All files are read for most questions, and parsed once for all of them."""
-    return tuple(ast.walk(tree(path)))
+    with uncollected():
+        return tuple(ast.walk(tree(path)))
 
 
 @cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    with uncollected():
+        return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Nothing of a tree is garbage: to look for some as it grows takes twice as long as to make it."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @cache
