@@ -468,9 +468,3 @@ def test_who_writes_of_being_away_is_a_person_who_is_to_be_read(subject):
 def test_who_answers_or_passes_on_a_letter_is_a_person_whatever_its_subject(sign, subject):
     mail = hearing.person("A good one! ada@example.org: user unknown", subject=f"{sign} {subject}")
     assert understand(mail).kind is Kind.REPLY
-
-
-def test_no_such_user_of_yandex_is_meant_and_not_a_matter_of_policy():
-    said = "<bob@example.net>: host mx.example.net said: 550 5.7.1 No such user! (in reply to RCPT TO command)"
-    mail = hearing.person(said, sender="mailer-daemon@example.net", subject="Недоставленное сообщение")
-    assert [one.reason for one in understand(mail).recipients] == [Reason.NO_MAILBOX]
