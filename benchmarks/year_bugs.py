@@ -73,7 +73,7 @@ BUGS = (
     ),
     Bug(
         "who comes back gets all they missed",
-        "store/people.py",
+        "store/pauses.py",
         "    return sa.case((last > Subscription.read_until, last), else_=col(Subscription.read_until))",
         "    return col(Subscription.read_until)",
         "unwanted",
