@@ -301,7 +301,7 @@ def _name(element: object) -> str:
 def _utf8(data: bytes) -> bytes:
     """The list as UTF-8 without its XML declaration, decoded as it says, or as it can be."""
     text = characters.decode(data, (characters.xml_label(data),)).text
-    text = re.sub(r"<\?xml\s[^>]{0,1000}\?>|\ufeff", "", text)
+    text = re.sub(r"<\?xml\s[^>]{0,200}\?>|\ufeff", "", text)
     text = re.sub(r"&#(?:[xX]([0-9a-fA-F]{1,6})|(\d{1,7}));", _character, text)
     text = re.sub(r"&(?!(?:[a-zA-Z][a-zA-Z0-9]{1,31}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});)", "&amp;", text)
     text = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#[xX][0-9a-fA-F]+);)([a-zA-Z0-9]+);", _entity, text)

@@ -113,7 +113,7 @@ _KINDS: tuple[tuple[tuple[bytes, ...], tuple[str, str]], ...] = (
 _TEXTS = (
     (re.compile(rb"BEGIN:VCARD\b", re.IGNORECASE), "an address book (vCard)"),
     (re.compile(rb"(?:version: ?1\s+)?dn::? ?\S", re.IGNORECASE), "an address book (LDIF)"),
-    (re.compile(rb"date \d+\r?\n(?:\w+ .*\r?\n)*?email \S"), "a dump of Sympa's"),
+    (re.compile(rb"date \d{1,12}\r?\n(?:\w{1,20} [^\n]{0,60}\n){0,4}?email \S"), "a dump of Sympa's"),
 )
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|table|\?xml)[\s>]", re.IGNORECASE)
 _JSON = re.compile(rb"(?:\[\s*)?\{\s*\"")
