@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+from datetime import timedelta
+
 import pytest
 from conftest import MONDAY, on_sqlite
 
 from digest.store.run_tables import RunDay
-from digest.store.tenure import GAP_S, LONGEST_S, Tenure
+from digest.store.tenure import GAP_S, LONGEST_S, MET_S, Tenure
 
 
 class Watch:
@@ -49,6 +53,34 @@ def test_who_waits_is_let_in_by_other_work_as_well(watch):
     tenure = Tenure(watch)
     assert not any(steps(tenure, watch, 20, last=LONGEST_S / 2, between=2 * GAP_S)), "nothing adds up across a pause"
     assert steps(tenure, watch, 1, last=LONGEST_S, between=GAP_S / 2) == [pytest.approx(GAP_S / 2)]
+
+
+def test_where_another_had_it_there_is_a_pause_after_that_step(watch):
+    tenure = Tenure(watch)
+    for waited, pause in ((0.0, 0.0), (0.02, GAP_S), (0.0, 0.0)):
+        with tenure.counted():
+            watch.at += waited + 0.01
+            tenure.waited(waited)
+        assert tenure.pause_due() == pause
+        watch.at += pause
+
+
+@on_sqlite
+def test_a_wait_for_the_lock_is_seen(database, monkeypatch):
+    """Two that compose in steps would else have it in turns, and a click for seconds not at all."""
+    met: list[float] = []
+    monkeypatch.setattr(database._tenure, "waited", met.append)
+    with database.write() as session:
+        session.add(RunDay(day=MONDAY))
+    other = sqlite3.connect(database.engine.url.database, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    end = threading.Timer(0.05, other.rollback)
+    end.start()
+    with database.write() as session:
+        session.add(RunDay(day=MONDAY + timedelta(days=1)))
+    end.join()
+    other.close()
+    assert met[0] < met[1] and met[1] >= MET_S
 
 
 def test_a_transaction_that_fails_counts_as_well(watch):

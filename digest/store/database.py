@@ -37,6 +37,7 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_MS = 60_000  # how long a writer waits for another before it gives up
 _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
 _TURN_LOCK = 0x6469676573740002  # held around it, while the database is backed up
+_WAITED = "waited"  # seconds for the lock, in what a connection is told of itself
 _SOON = {"connect_timeout": 3, "tcp_user_timeout": 5000}  # s, ms; see libpq's "Parameter Key Words"
 PATIENCE = 3600.0  # seconds for which another process is waited for that upgrades
 _T = TypeVar("_T")
@@ -70,6 +71,7 @@ class Database:
             looked = self.witness is not None and self.witness.number(session)
             connection = session.connection() if session.in_transaction() else None
             if connection is not None:
+                self._tenure.waited(connection.info.pop(_WAITED, 0.0))
                 session.flush()
                 if session.info and self.rehearsing is None:  # a rehearsal wakes nobody, and locks no job of others
                     defer_wakes(session)
@@ -628,6 +630,8 @@ def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+        began = time.monotonic()
         connection.exec_driver_sql(f"BEGIN {mode}")
+        connection.info[_WAITED] = time.monotonic() - began
 
     return engine
