@@ -252,6 +252,7 @@ def kept(database: Database) -> dict[str, Any]:
         return found
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("patient")
 def test_of_many_feeds_stored_together_the_same_is_kept_as_of_one_at_a_time(
     site: Site, tmp_path: Path, upgraded_sqlite: Path, monkeypatch: pytest.MonkeyPatch

@@ -76,6 +76,7 @@ def bring(database: Database) -> Callable[[str, int, int], None]:
     return store
 
 
+@pytest.mark.long
 @on_sqlite
 def test_what_is_held_of_an_archive_takes_its_number_and_no_more(
     database: Database, bring: Callable[[str, int, int], None], monkeypatch: pytest.MonkeyPatch
@@ -97,6 +98,7 @@ def test_what_is_held_of_an_archive_takes_its_number_and_no_more(
     assert (many - few) / (24 * 100) < 150, (few, many)
 
 
+@pytest.mark.long
 @on_sqlite
 def test_what_the_witness_is_told_of_an_edition_takes_little_more_than_its_text(
     database: Database, bring: Callable[[str, int, int], None], tmp_path: Path
@@ -122,6 +124,7 @@ def test_what_the_witness_is_told_of_an_edition_takes_little_more_than_its_text(
     assert (many - few) / (20 * 25) < 300, (few, many)
 
 
+@pytest.mark.long
 def test_titles_that_are_compared_take_little_beside_themselves() -> None:
     chance = random.Random(1)
 
