@@ -99,9 +99,9 @@ hypothesis.settings.load_profile("digest")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than the processors that are ours: a test waits now and then, and each worker costs a start."""
+    """Two more than the processors that are ours: a test waits now and then, and each worker costs a start."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return 1 + (len(affinity(0)) if affinity else os.cpu_count() or 1)
+    return 2 + (len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 # What is imported and collected stays for as long as the tests run: to look through it for garbage again and again
