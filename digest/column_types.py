@@ -13,6 +13,12 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
 
 
+def _from_text(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    return datetime.fromisoformat(value).astimezone(UTC) if "+" in value else datetime.fromisoformat(f"{value}+00:00")
+
+
 class UtcTime(TypeDecorator[datetime]):
     """A moment in UTC. SQLite forgets zones, so one is demanded on the way in and given back on the way out."""
 
@@ -30,6 +36,10 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Thousands are read at a time: of SQLite's text the moment is made at once, with its zone."""
+        return _from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
 
 _ZLIB = b"x\x9c"  # how zlib begins at its usual level, and no text in UTF-8 does

@@ -213,6 +213,18 @@ class Taken(NamedTuple):
     rest: tuple[str, ...]  # those of what was left away
 
 
+def as_it_stands(text: str) -> bool:
+    """Whether the words of a title are those of its line, as of most: ASCII, and nothing that may be left away."""
+    return (
+        text.isascii()
+        and "-" not in text
+        and "|" not in text
+        and "::" not in text
+        and "\n" not in text
+        and text.rstrip()[-1:] not in ("]", ")")
+    )
+
+
 def taken(text: str, place: Callable[[], str]) -> Taken:
     """The words of a title; `place` says which site wrote it, as far as it is known: few titles have to ask."""
     if not text.isascii():

@@ -17,6 +17,7 @@ from digest.curate import headlines, sketches
 from digest.curate.headlines import Marks, Title
 from digest.curate.stems import Spellings
 from digest.curate.urls import bare, site
+from digest.curate.words import of_lines
 from digest.dataclass import dataclass
 
 _T = TypeVar("_T")
@@ -206,20 +207,17 @@ class _Titles:
     def __init__(self, tellings: Sequence[Telling]) -> None:
         self._tellings = tellings
         self._read: dict[int, Title] = {}
-        self._told: dict[int, frozenset[str]] = {}
-        taken = headlines.taken
         # How words are spelled is known when those are taken that have marks.
-        marked = {
-            i: taken(telling.title, _place_of(telling))
+        others = {
+            i: headlines.taken(telling.title, _place_of(telling))
             for i, telling in enumerate(tellings)
-            if not telling.title.isascii()
+            if not headlines.as_it_stands(telling.title)
         }
-        self._spellings = Spellings(word for one in marked.values() for word in chain(one.words, one.rest))
+        self._spellings = Spellings(word for one in others.values() for word in chain(one.words, one.rest))
         spelled = _Spelled(self._spellings)
-        self.words = [
-            tuple(map(spelled.__getitem__, (marked.get(i) or taken(telling.title, _place_of(telling))).words))
-            for i, telling in enumerate(tellings)
-        ]
+        lines = of_lines([telling.title for i, telling in enumerate(tellings) if i not in others])
+        said = (others[i].words if i in others else next(lines) for i in range(len(tellings)))
+        self.words = [tuple(map(spelled.__getitem__, found)) for found in said]
         once = {*spelled.values()}
         self._stem = {word: headlines.stem(word) for word in once}
         self._stemmed = [tuple(map(self._stem.__getitem__, found)) for found in self.words]
@@ -245,16 +243,18 @@ class _Titles:
         found = {*self._stemmed[i]}
         return found.union(self._as_one[i]) if i in self._as_one else found
 
-    def shared(self, i: int, j: int) -> set[str]:
-        """The stems of both."""
-        return self.stems(i).intersection(self.stems(j) if j in self._as_one else self._stemmed[j])
+    def shared(self, some: set[str], i: int) -> set[str]:
+        """Which of these stems a title has."""
+        return some.intersection(self.stems(i) if i in self._as_one else self._stemmed[i])
 
-    def telling(self, i: int) -> frozenset[str]:
-        if (found := self._told.get(i)) is None:
-            tells = self._tells
-            stems = [tells[word] for word in self.words[i] if word in tells]
-            found = self._told[i] = frozenset(chain(stems, self._as_one.get(i, ())))
-        return found
+    def telling(self, i: int) -> set[str]:
+        """The stems of what a title is about."""
+        return self.told({*self._stemmed[i], *self._as_one.get(i, ())}, i)
+
+    def told(self, some: set[str], i: int) -> set[str]:
+        """Which of these a title is about."""
+        found = some.intersection(map(self._tells.get, self.words[i]))
+        return found | (some & self._as_one[i]) if i in self._as_one else found
 
     def release(self, i: int) -> tuple[str, str] | None:
         return self[i].release if any(map(headlines.VERSION.fullmatch, self.words[i])) else None
@@ -268,7 +268,10 @@ class _Titles:
 
     def seen(self) -> Counter[str]:
         """In how many titles each word is, of those that are in several."""
-        return _several(Counter(chain.from_iterable(map(self.stems, range(len(self.words))))))
+        found = Counter(chain.from_iterable(map(frozenset, self._stemmed)))
+        for i, both in self._as_one.items():
+            found.update(both.difference(self._stemmed[i]))
+        return _several(found)
 
     def neighbours(self, wanted: Collection[tuple[str, str]]) -> Counter[str]:
         """The same of two neighbouring words, of some `wanted`."""
@@ -313,6 +316,7 @@ class _Pairs:
         self._places: dict[int, str] = {}
         self._texts: dict[int, sketches.Sketch] = {}
         self._strictness: dict[int, float] = {}
+        self._compared = -1, set[str](), set[str]()  # whose stems were asked for last: one is compared with many
         self._days = [telling.when.timestamp() / 86_400 for telling in tellings]
         self._moments = sorted(telling.when for telling in tellings)
 
@@ -356,7 +360,7 @@ class _Pairs:
         # Those that stand before the first that any can be alike are nobody's candidates.
         first_near = next((j for j in range(self.settled) if days[j] >= earliest), self.settled)
         for j in range(first_near, self.settled):
-            for stem in words.intersection(self.titles.stems(j)):
+            for stem in self.titles.shared(words, j):
                 saying[stem].append(j)
             if copied and (text := self.tellings[j].text) and not copied.isdisjoint(sketches.runs(text)):
                 for mark in self.text(j)[: sketches.FINDING]:
@@ -409,12 +413,14 @@ class _Pairs:
 
     def surplus(self, i: int, j: int) -> float:
         """By how much two titles are more alike than they must be; negative for less, inexact beyond `FAR`."""
-        titles = self.titles
-        told = len(titles.telling(i) & titles.telling(j))
+        titles, bound = self.titles, self.bound
+        if self._compared[0] != i:
+            self._compared = i, titles.stems(i), titles.telling(i)
+        _i, stems, telling = self._compared
+        told = len(titles.told(telling, j))
         if not told and not titles.equal(i, j):
             return -math.inf
-        bound = self.bound
-        shared = titles.shared(i, j)
+        shared = titles.shared(stems, j)
         known = math.fsum(map(self.idf.__getitem__, shared))
         weight, other_weight = self.weight(i)[0], self.weight(j)[0]
         said = (

@@ -73,6 +73,9 @@ def withdrawn_of(session: Session, variant: Variant) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+_AT_ONCE = 1000  # rows of what was told
+
+
 class Told(NamedTuple):
     """An entry that made or joined a story."""
 
@@ -114,12 +117,15 @@ def told_lately(
         .outerjoin(FullText, col(FullText.entry_id) == col(Entry.id))
         .where(col(Admission.newsletter_id) == newsletter_id, col(Admission.story_id).is_not(None))
     )
-    found = list(map(Told._make, session.execute(query.where(col(Admission.decided_at) >= since))))
+    session.flush()
+    core = session.connection()  # what a session does to each row beside is of use to objects alone
+    lately = core.execute(query.where(col(Admission.decided_at) >= since)).partitions(_AT_ONCE)
+    found = [Told._make(row) for rows in lately for row in rows]
     others: dict[int, Told] = {}
     for some in batched(sorted(links)):
         led = sa.select(col(FullText.entry_id)).where(col(FullText.link).in_(some))
         for such in (col(Admission.link).in_(some), col(Admission.entry_id).in_(led)):
-            others |= {row[1]: Told._make(row) for row in session.execute(query.where(such))}
+            others |= {row[1]: Told._make(row) for row in core.execute(query.where(such))}
     known = {told.entry_id for told in found} if others else ()
     found += [told for id_, told in others.items() if id_ not in known]
     return sorted(found, key=itemgetter(1))
