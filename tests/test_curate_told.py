@@ -20,7 +20,7 @@ from digest.curate import headlines, sketches, stories
 from digest.curate.headlines import Title
 from digest.curate.stems import Spellings
 from digest.curate.stories import Telling, group
-from digest.curate.words import words
+from digest.curate.words import of_lines, words
 from digest.models import Feed, NewsletterFeed
 from digest.store import Database, feed_entries, newsletters
 
@@ -159,6 +159,31 @@ SETTINGS = Newsletter.model_validate({"title": "D", "from": "a@b.example", "post
 
 def _syllables(rng: random.Random, number: int) -> str:
     return "".join(rng.choice("bcdfglmnprstvz") + rng.choice("aeiou") for _ in range(number))
+
+
+def test_titles_read_in_one_piece_have_the_words_that_each_has() -> None:
+    rng = random.Random(1)
+    signs = [
+        *"aZ09 .'+#_-&:;|()[]\t\0",
+        "C++",
+        "F#",
+        ".NET",
+        "Node.js",
+        "l'an",
+        "Ada's",
+        " - Blog",
+        " | Blog",
+        " [pdf]",
+        "é",
+    ]
+    lines = ["".join(rng.choices(signs, k=rng.randint(0, 12))) for _ in range(3_000)]
+    plain = [line for line in lines if headlines.as_it_stands(line)]
+    assert 300 < len(plain) < len(lines)
+    assert list(of_lines(plain)) == [words(line) for line in plain]
+    assert list(of_lines([])) == []
+    for line in plain:  # and nothing of them is left away
+        one = headlines.taken(line, lambda: "blog.example")
+        assert one == (line, tuple(words(line)), (), ()), line
 
 
 def test_what_was_told_is_neither_taken_apart_nor_compared_unless_it_may_be_alike(

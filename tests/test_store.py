@@ -11,7 +11,7 @@ import stat
 import sys
 import threading
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import alembic.command
@@ -316,6 +316,16 @@ def test_what_does_not_fit_is_not_half_stored(database):
         session.add(Newsletter(name="daily", slot_at=MONDAY))
         session.flush()
     assert names(database) == ["daily"]
+
+
+@pytest.mark.parametrize("written", ["2026-03-02 06:00:00", "2026-03-02T06:00:00.000000", "2026-03-02 07:00:00+01:00"])
+@on_sqlite
+def test_a_time_that_another_program_wrote_is_read(database, written):
+    with database.write() as session:
+        session.execute(sa.text("UPDATE newsletter SET slot_at = :written"), {"written": written})
+    with database.read() as session:
+        found = session.exec(select(Newsletter.slot_at)).first()
+    assert (found, found.tzinfo) == (datetime(2026, 3, 2, 6, 0, tzinfo=UTC), UTC)
 
 
 def test_a_naive_time_does_not_get_in(database):

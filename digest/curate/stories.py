@@ -318,7 +318,7 @@ class _Pairs:
         self._strictness: dict[int, float] = {}
         self._compared = -1, set[str](), set[str]()  # whose stems were asked for last: one is compared with many
         self._days = [telling.when.timestamp() / 86_400 for telling in tellings]
-        self._moments = sorted(telling.when for telling in tellings)
+        self._moments = sorted(self._days)
 
     def weight(self, i: int) -> tuple[float, float]:
         """The rarity of all words of a title; and of this, what words have that are in many titles."""
@@ -340,8 +340,8 @@ class _Pairs:
 
     def strict(self, i: int) -> float:
         if (found := self._strictness.get(i)) is None:
-            moments, when = self._moments, self.tellings[i].when
-            near = bisect_right(moments, when + WINDOW / 2) - bisect_left(moments, when - WINDOW / 2)
+            moments, day, half = self._moments, self._days[i], WINDOW / timedelta(days=2)
+            near = bisect_right(moments, day + half) - bisect_left(moments, day - half)
             found = self._strictness[i] = _strictness(near)
         return found
 

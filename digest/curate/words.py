@@ -24,6 +24,7 @@ _ASCII_WORD = re.compile(r"(?<!\w)\.net(?![a-z0-9_])|[a-z0-9]+(?:[.'][a-z0-9]+)*
 # An ASCII text with small letters for capitals and spaces for what is in no word, and next to none.
 _KEPT = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.'+#_")
 _MADE_PLAIN = bytes(ord(c if c in _KEPT else " ") for c in map(str.lower, map(chr, range(128)))).ljust(256)
+_ALNUM_OR_SPACE = "".join(c for c in sorted({*_KEPT, " "}) if c.isalnum() or c == " ").encode()
 _BREAK = ord("\n")
 _LINES_MADE_PLAIN = _MADE_PLAIN[:_BREAK] + b"\n" + _MADE_PLAIN[_BREAK + 1 :]
 # Scripts written without spaces give no words; two characters at a time serve as well.
@@ -106,8 +107,10 @@ def _of_ascii(text: str) -> list[str]:
 
 def of_lines(lines: Sequence[str]) -> Iterator[list[str]]:
     """The `words` of each of some lines of ASCII: to make thousands plain in one piece takes half as long."""
-    plain = "\n".join(lines).encode().translate(_LINES_MADE_PLAIN).decode()
-    return map(_of_runs, map(str.split, plain.split("\n") if lines else ()))
+    plain = "\n".join(lines).encode().translate(_LINES_MADE_PLAIN)
+    signs = plain.translate(None, _ALNUM_OR_SPACE).split(b"\n")  # of each line those that need a closer look
+    for line, sign in zip(plain.decode().split("\n") if lines else (), signs, strict=False):
+        yield _of_runs(line.split()) if sign else line.split()
 
 
 def _of_runs(runs: list[str]) -> list[str]:
