@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-_START, _WORK = 200_000, 50_000  # objects made since the last look
+_START, _WORK = 200_000, 150_000  # objects made since the last look
 
 
 def start() -> None:

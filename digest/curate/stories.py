@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise, product
 from operator import add
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from digest.curate import headlines, sketches
 from digest.curate.headlines import Marks, Title
@@ -78,17 +78,17 @@ AGGREGATORS = frozenset(
 
 
 class Telling(NamedTuple):
-    """One entry as far as it tells whether it is the same news as another.
+    """One entry as far as it tells whether it is the same news as another. `id` and `feed` are whatever can be hashed.
 
     `links` are normalised; `place` is the site that wrote it, "" where only an aggregator's page is known.
     `links_tell` is false where the entries of its feed have one link and are different all the same: a status page.
     `text` is what it says, or the beginning of that.
     """
 
-    id: Hashable
+    id: Any
     title: str
     links: tuple[str, ...]
-    feed: Hashable
+    feed: Any
     when: datetime
     links_tell: bool = True
     text: str = ""

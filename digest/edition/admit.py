@@ -221,15 +221,8 @@ def propose(
             reads.append(read)
     learnt, stale = judge.learnt, judge.stale
     del judge, fresh  # what was learnt is no more asked for, and comparing titles takes as much
-    told = stories.told_lately(
-        session,
-        newsletter_id,
-        since=now - 2 * same_story.WINDOW,
-        links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
-        believed=flood.OLDEST,
-    )
-    links_of = {t.entry_id: _links(t) for t in told}
-    grouping, groups = _group(reads, told, links_of, feeds)
+    told = _told(session, newsletter_id, reads, feeds, now=now)
+    grouping, groups = _group(reads, told, feeds)
     if former:
         there = stories.by_seq(session, newsletter_id, former.values())
         groups = [_Group(*group) for group in formerly.apart(groups, former, there)]
@@ -237,7 +230,7 @@ def propose(
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
     again, new = list[Again](), list[_New]()
-    linked = _linked(session, groups, told, links_of, feeds)
+    linked = _linked(session, groups, told, feeds)
     del reads
     groups.reverse()
     while groups:  # what was read is gone once it is a story: it is as large as that
@@ -253,7 +246,7 @@ def propose(
             others = (read for read in group.reads if read is not best)
             tellers = (_Teller(read.entry.id, why.get(read.entry.id, "same link"), read.link) for read in others)
             new.append(_New(row, (_Teller(best.entry.id, best.verdict.why, best.link), *tellers), seq))
-    _relate(new, grouping, told)
+    _relate(session, new, grouping, told)
     known = {story[1]: frozenset(sites) for story, sites in linked.items() if story[0] == "told"}
     return Proposal(newsletter.seq, ids, minutes, tuple(new), tuple(again), known, gists.made, learnt, stale)
 
@@ -421,27 +414,44 @@ def _links(told: stories.Told) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (told.link, url, told.page_link))))
 
 
-def _group(
+def _told(
+    session: Session,
+    newsletter_id: int,
     reads: Sequence[Read],
-    told: Sequence[stories.Told],
-    links_of: Mapping[int, tuple[str, ...]],
     feeds: Mapping[int, entries.Reading],
-) -> tuple[same_story.Grouping, list[_Group]]:
-    """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
+    *,
+    now: datetime,
+) -> list[same_story.Telling]:
+    """What was told before and may be told again, by age; the `id` of each is "told", story and entry."""
+    found = stories.told_lately(
+        session,
+        newsletter_id,
+        since=now - 2 * same_story.WINDOW,
+        links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
+        believed=flood.OLDEST,
+    )
     links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
-    before = [
+    told = [
         same_story.Telling(
             ("told", t.story_id, t.entry_id),
             t.title,
-            links_of[t.entry_id],
+            _links(t),
             t.feed_id,
             t.shown_at,
             links_tell.get(t.feed_id, True),
             t.excerpt,
             t.author,
         )
-        for t in told
+        for t in found
     ]
+    return sorted(told, key=lambda one: one.id[2])
+
+
+def _group(
+    reads: Sequence[Read], told: Sequence[same_story.Telling], feeds: Mapping[int, entries.Reading]
+) -> tuple[same_story.Grouping, list[_Group]]:
+    """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
+    links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
     ordered = sorted(reads, key=lambda read: (read.shown_at, read.entry.id))
     now = [
         same_story.Telling(
@@ -456,7 +466,7 @@ def _group(
         )
         for read in ordered
     ]
-    grouping = same_story.group([*before, *now], settled=len(before))
+    grouping = same_story.group([*told, *now], settled=len(told))
     by_id = {read.entry.id: read for read in reads}
     groups = []
     for ids in grouping.groups:
@@ -470,8 +480,7 @@ def _group(
 def _linked(
     session: Session,
     groups: Sequence[_Group],
-    told: Sequence[stories.Told],
-    links_of: Mapping[int, tuple[str, ...]],
+    told: Sequence[same_story.Telling],
     feeds: Mapping[int, entries.Reading],
 ) -> dict[tuple[str, int], set[str]]:
     """Sites that link to a story from a text on something else, by ("new", place among the groups) or ("told", id)."""
@@ -484,8 +493,8 @@ def _linked(
             if link not in leads or at < place[leads[link]]:
                 leads[link] = story
 
-    for t in told:
-        lead(links_of[t.entry_id], ("told", t.story_id))
+    for one in told:
+        lead(one.links, one.id[:2])
     whose: dict[int, tuple[tuple[str, int], str]] = {}
     tell: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
     for at, group in enumerate(groups):
@@ -497,19 +506,23 @@ def _linked(
 
     @cache
     def families(story: tuple[str, int]) -> set[str]:
-        before = {t.feed_id for t in told if story == ("told", t.story_id)}
+        before = {one.feed for one in told if story == one.id[:2]}
         return tell[story] | {family(feeds[feed]) for feed in before & feeds.keys()}
 
     texts = (cited.Text(*whose[id_], text) for id_, text in entries.linking(session, whose))
     return cited.witnesses(leads, families, texts)
 
 
-def _relate(new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[stories.Told]) -> None:
+def _relate(
+    session: Session, new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[same_story.Telling]
+) -> None:
     """Write into each new story which others are like it, the likest first."""
     place: dict[Any, int] = {teller.entry_id: i for i, one in enumerate(new) for teller in one.told}
 
     alike = {id_ for join in grouping.related for id_ in (join.one, join.two) if isinstance(id_, tuple)}
-    before: dict[Any, stories.Told] = {id_: t for t in told if (id_ := ("told", t.story_id, t.entry_id)) in alike}
+    earlier = {one.id[2]: one for one in told if one.id in alike}
+    addresses = stories.addresses(session, earlier)
+    before: dict[Any, tuple[str, str]] = {earlier[id_].id: (earlier[id_].title, url) for id_, url in addresses.items()}
     found: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for join in sorted(grouping.related, key=lambda join: -join.alike):
         for mine, other in ((join.one, join.two), (join.two, join.one)):
@@ -518,7 +531,7 @@ def _relate(new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[s
             if other in place:
                 title, url = new[place[other]].row["title"], new[place[other]].row["url"]
             elif other in before:
-                title, url = before[other].title, before[other].url
+                title, url = before[other]
             else:
                 continue
             found[place[mine]].setdefault(url, {"title": title, "url": url, "why": join.why})

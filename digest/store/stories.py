@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from operator import itemgetter
 from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -93,10 +92,10 @@ class Told(NamedTuple):
 
 def told_lately(
     session: Session, newsletter_id: int, *, since: datetime, links: Iterable[str], believed: datetime
-) -> list[Told]:
+) -> Iterator[Told]:
     """What told the stories decided about from `since` on, and whatever had one of these links, however long ago.
 
-    Publishers' dates before `believed` are not. Thousands are told: each row is read as it comes, and one moment of it.
+    Publishers' dates before `believed` are not. Thousands are told: each row is read as it comes, in whatever order.
     """
     published, seen = col(Entry.published_at), col(Entry.seen_at)
     query = (
@@ -120,15 +119,25 @@ def told_lately(
     session.flush()
     core = session.connection()  # what a session does to each row beside is of use to objects alone
     lately = core.execute(query.where(col(Admission.decided_at) >= since)).partitions(_AT_ONCE)
-    found = [Told._make(row) for rows in lately for row in rows]
+    known = set[int]()
+    for rows in lately:
+        known.update(row[1] for row in rows)
+        yield from map(Told._make, rows)
     others: dict[int, Told] = {}
     for some in batched(sorted(links)):
         led = sa.select(col(FullText.entry_id)).where(col(FullText.link).in_(some))
         for such in (col(Admission.link).in_(some), col(Admission.entry_id).in_(led)):
             others |= {row[1]: Told._make(row) for row in core.execute(query.where(such))}
-    known = {told.entry_id for told in found} if others else ()
-    found += [told for id_, told in others.items() if id_ not in known]
-    return sorted(found, key=itemgetter(1))
+    yield from (told for id_, told in others.items() if id_ not in known)
+
+
+def addresses(session: Session, entry_ids: Iterable[int]) -> dict[int, str]:
+    """Where these entries lead, by their ids."""
+    found: dict[int, str] = {}
+    for some in batched(sorted(entry_ids)):
+        rows = session.execute(sa.select(col(Entry.id), col(Entry.url)).where(col(Entry.id).in_(some)))
+        found |= {row[0]: row[1] for row in rows}
+    return found
 
 
 def by_seq(session: Session, newsletter_id: int, seqs: Iterable[int]) -> dict[int, int]:
