@@ -97,7 +97,8 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     if any(_like_address(cell.strip().strip("<>")) for cell in first):
         return Sheet(found, separator, [], first, records, text)
     header = next(records, Record(1, 1, first)).cells
-    return Sheet(found, separator, [cell.strip() for cell in header], first, records, text)
+    rows = (record for record in records if not _again(record.cells, header))
+    return Sheet(found, separator, [cell.strip() for cell in header], first, rows, text)
 
 
 _OPENED = "open it and save it as CSV (UTF-8)"
@@ -298,8 +299,21 @@ def _records(lines: _Lines, separator: str) -> Iterator[Record]:
         elif len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
             # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
             problem = "a cell runs over several lines and holds an address: is a quote missing?"
+        elif any('="' in line for line in lines.taken):
+            cells = [_as_shown(cell) for cell in cells]
         if any(cells):
             yield Record(start, lines.number, cells, problem)
+
+
+def _as_shown(cell: str) -> str:
+    """What a spreadsheet shows of a cell: ="0123" is how programs have it keep the zero."""
+    inner = cell.strip()
+    return inner[2:-1].replace('""', '"') if len(inner) > 2 and inner.startswith('="') and inner[-1] == '"' else cell
+
+
+def _again(cells: list[str], header: list[str]) -> bool:
+    """Whether the header stands there once more, as where files were put one behind the other."""
+    return cells == header or (cells[0][:1] == "\ufeff" and [cells[0][1:].strip('"'), *cells[1:]] == header)
 
 
 _UNCLOSED = "a quote is opened and not closed"

@@ -101,7 +101,8 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("non-subscribed", "nonsubscribed", "not-confirmed"), PENDING),
     **dict.fromkeys(("never-subscribed", "not-subscribed", "unverified"), PENDING),
     **dict.fromkeys(("awaiting-confirmation", "waiting", "new"), PENDING),
-    **dict.fromkeys(("unbestätigt", "ausstehend", "en-attente"), PENDING),
+    **dict.fromkeys(("unbestätigt", "ausstehend", "en-attente", "neu", "wartend", "nicht-bestätigt"), PENDING),
+    **dict.fromkeys(("nouveau", "nuevo", "nuovo", "novo", "nieuw", "nowy", "новый", "未承認"), PENDING),
     **dict.fromkeys(("non-confirmé", "pendiente", "in-attesa", "pendente"), PENDING),
     **dict.fromkeys(("niepotwierdzony", "ожидает", "не-подтвержден", "未確認", "未确认", "validating"), PENDING),
     **dict.fromkeys(("paused", "by-user", "by-moderator", "temporary-hold", "temp-hold"), PAUSED),
@@ -130,6 +131,8 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("unreachable", "hard-bounced", "invalid", "bounce"), BOUNCED),
     **dict.fromkeys(("エラー", "退信"), BOUNCED),
     **dict.fromkeys(("hard-bounce", "hardbounce", "by-bounces", "zurückgewiesen", "rebotado", "rejeté"), BOUNCED),
+    **dict.fromkeys(("unzustellbar", "rebote", "rimbalzato", "odbity", "devolvido", "teruggestuurd"), BOUNCED),
+    **dict.fromkeys(("abused", "beschwerde", "plainte", "queja", "reclamo", "klacht", "skarga", "жалоба"), COMPLAINED),
     **dict.fromkeys(("complained", "complaint", "spam", "abuse", "junk", "spam-report", "marked-as-spam"), COMPLAINED),
     **dict.fromkeys(("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "gesperrt", "bloqué"), BLOCKED),
     **dict.fromkeys(("bloqueado", "bloccato", "geblokkeerd", "zablokowany", "заблокирован", "blockerad"), BLOCKED),
@@ -236,6 +239,22 @@ _HELD = re.compile(
     r"|excluso|escluso|rundbrief|rundschreiben|allowed|approved|send|revoca|recusa|objection|robinson(?: ?list\w*)?"
     r"|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*|неактив\w*)"
 )
+# Consent to something else than letters: to being watched or judged, to pictures, to passing on what is known.
+_ELSE = re.compile(
+    r"totrack|tracking|cookie|profiling|profilage|profilaz|profilac|profilier|profilow|photo|foto|bildrecht"
+    r"|thirdpart|terzepart|aterzi|andritte|pourlestiers|terceros|aanderden|podmiotomtrzecim"
+)
+_BY_MAIL = re.compile(r"newsletter|mailing|marketing|emails|contact|nieuwsbrief|infolettre|boletin|рассыл")
+# What is told of a subscription besides whether there is one: where it came from, what it costs, on which terms.
+_ASIDE = re.compile(
+    r"\w*(?:source|quelle|seite)|sorgente|origine?|origem|fuente|fonte|bron|zrodlo|источник|herkunft|refer+er|page|url"
+    r"|ip|tier|plan|tarifa?|preis|price|prix|precio|prezzo|prijs|cost|amount|currency|wahrung|interval|intervall|gifted"
+)
+# Whose state it is, where it is none of a subscription.
+_OF_ELSE = re.compile(
+    r"\b(?:lead|order|deal|opportunity|lifecycle|payment|billing|invoice|loan|tax|marital|civil|family|relationship"
+    r"|employment|job|student|health|ticket|shipping|shipment|project|visa|kyc)\b"
+)
 # What has such a root in it and says nothing of the sort.
 _HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
@@ -263,7 +282,7 @@ def _worded(text: str) -> str:
 
 
 def kind(title: str) -> str:
-    """What a title smells of: one of `STATES`, "other" for another channel than mail, `ASKED`, or ""."""
+    """What a title smells of: one of `STATES`, "other" for something else than mail, `ASKED`, or ""."""
     plain, words = folded(title[:100]), _worded(title[:100])
     if _HARMLESS.search(plain):
         return ""
@@ -285,6 +304,8 @@ def _kind(title: str, plain: str) -> str:
     if found == "other":
         under = next((kind for kind, roots in _KINDS[1:] if roots.search(plain)), "")
         return under if not under or "email" in plain else "other"
+    if found in ("state", "confirmed") and _ELSE.search(plain):
+        return ASKED if _BY_MAIL.search(plain) else "other"
     if found == "state" and re.search("disabled", plain):
         return "left_at"
     return found
@@ -303,6 +324,12 @@ def _called_off(text: str) -> bool:
 def counts(title: str) -> bool:
     """Whether a title announces a number of things."""
     return bool(_COUNTS.search(folded(title[:100])))
+
+
+def aside(title: str) -> bool:
+    """Whether a title that smells of consent tells something besides it, or the state of something else."""
+    words = _worded(title[:100])
+    return any(map(_ASIDE.fullmatch, words.split())) or bool(_OF_ELSE.search(words))
 
 
 @lru_cache(maxsize=2_000)
@@ -329,8 +356,9 @@ def smells(value: str) -> bool:
 
 _NOT_SAID = re.compile(_NOT)
 _PLAIN = frozenset(
-    ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk")
-)
+    ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk",
+     "neu", "wartend", "nouveau", "nuevo", "nuovo", "novo", "nieuw", "nowy", "новыи", "rebote", "reclamo")
+)  # fmt: skip
 
 
 def reason(title: str, default: str = BLOCKED) -> str:
