@@ -139,6 +139,11 @@ def test_values_that_smell_stop_it_under_any_title(value):
         ("状態:配信中,配信停止", ["active", "unsubscribed"]),
         ("상태:구독중,수신거부", ["active", "unsubscribed"]),
         ("סטטוס:פעיל,הוסר", ["active", "unsubscribed"]),
+        ("Plainte:non,oui", ["active", "complained"]),
+        ("Beschwerden:0,1", ["active", "complained"]),
+        ("Жалоба:нет,да", ["active", "complained"]),
+        ("accept:1,0", ["active", "unsubscribed"]),
+        ("Newsletter?:Ja!,Nein!", ["active", "unsubscribed"]),
     ],
 )
 def test_what_smells_and_is_understood_in_every_row_counts(column, expected):
@@ -180,6 +185,8 @@ def test_what_says_that_somebody_has_gone_is_never_consent(title, values):
         ("Anmeldequelle,Lead Status", ["Messe,New", "Formular,Open", "Messe,New"]),
         ("ConsentToTrack,Cookie consent", ["No,No", "Yes,No", "Unchanged,Yes"]),
         ("Consenso profilazione,Photo consent", ["No,no", "Sì,yes", "No,no"]),
+        ("MailingCity,MailingState,Mailing Address", ["Omaha,NE,no", "Ottawa,ON,x", "Albany,NY,y"]),
+        ("Attendee Status,Postal code", ["Attending,1", "Not attending,2", "Attending,3"]),
         ("Email tracking consent,Einwilligung an Dritte", ["No,nein", "No,ja", "Yes,nein"]),
     ],
 )
@@ -217,6 +224,23 @@ def test_cells_are_read_as_a_spreadsheet_shows_them_and_a_header_that_comes_agai
     where, rows = read(f"email;name;PLZ\n{one}{between}{other}")
     told = [(who.email, who.name, who.fields) for who in map(where.person, rows)]
     assert told == [("mina@example.com", "Mina", {"PLZ": "01234"}), ("jon@example.com", 'Jon "J" H', {})]
+
+
+@pytest.mark.parametrize(("yes", "no"), [("Yes, please", "No, thanks"), ("Ja, gerne", "Nein."), ("Oui !", "Non merci")])
+def test_what_people_answer_in_a_form_is_a_yes_or_a_no_or_is_asked_about(yes, no):
+    text = f'email,Would you like our newsletter?\na@example.com,"{yes}"\nb@example.com,"{no}"\n'
+    if "merci" in no:
+        with pytest.raises(BadInput, match="is not understood"):
+            states(text)
+    else:
+        assert states(text) == ["active", "unsubscribed"]
+
+
+@pytest.mark.parametrize("lead", ["", "# the list of 2026\n", "#\n\n"])
+def test_a_name_in_brackets_behind_an_address_is_its_name(lead):
+    where, rows = read(f"{lead}mina@example.com (Mina Harker)\njon@example.com\n")
+    told = [(who.email, who.name) for who in map(where.person, rows)]
+    assert told == [("mina@example.com", "Mina Harker"), ("jon@example.com", "")]
 
 
 @pytest.mark.parametrize("typed", ["mina＠example.com", "ｍｉｎａ＠ｅｘａｍｐｌｅ．ｃｏｍ", "\u3000mina@example。com"])

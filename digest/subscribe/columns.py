@@ -262,6 +262,9 @@ class Columns:
     def _mailbox(self, cell: str) -> tuple[str, str]:
         """The address, and the name of `Name <address>`."""
         cell = _without_stop(cell)
+        if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
+            plain, _, comment = cell[:-1].partition(" (")
+            return address(plain), comment.strip()
         name, opened, rest = cell.partition("<")
         inside, closed, after = rest.partition(">")
         if not (opened and closed) or after.strip() or ">" in name or "<" in inside:

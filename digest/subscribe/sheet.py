@@ -240,7 +240,7 @@ def _behind_lead(lines: _Lines, first: str) -> tuple[str, list[str]] | None:
         for line in islice(lines, LEAD):
             best, cells = _cut(line)
             header = any(bare(cell) in EMAIL_TITLES for cell in cells)
-            if header or (first.startswith("#") and not line.startswith("#") and any(map(_known, cells))):
+            if header or (first.startswith("#") and not line.startswith("#") and _has_address(cells)):
                 lines.give_back(len(lines.taken) - 1)
                 return best, cells
             if not line.startswith("#") and ("@" in line or sum(map(bool, cells)) > 2):
@@ -249,6 +249,12 @@ def _behind_lead(lines: _Lines, first: str) -> tuple[str, list[str]] | None:
         pass
     lines.give_back(0)
     return None
+
+
+def _has_address(cells: list[str]) -> bool:
+    """Whether one of them is an address, or all speak of one."""
+    said = [cell for cell in cells if cell.strip()]
+    return any(map(_known, said)) or (bool(said) and all(map(_speaks_of_address, said)))
 
 
 def _known(cell: str) -> bool:

@@ -166,6 +166,7 @@ _ROOTS = {
     r"|rechaz|заблок|черныйспис|недостав"
     r"|sparrad|studs|engelli|karaliste|黑名单|黑名單|屏蔽|拒收|退信|ブロック|バウンス|エラー|不達|deliverab"
     r"|zustellbar|quarant"
+    r"|plainte|beschwerd|queja|reclamac|denuncia|klacht|skarg|жалоб|скарг|投诉|投訴|신고|sikayet|klagomal"
     r"|mailerror|emailerror|deliveryerror|zustellfehler|unreachable|unerreichbar|injoignable|uncontactable|deceased|verstorben|gestorben|^decede|fallecid|falecid"
     r"|deceduto|overleden|zmarl|^умер|скончал|死亡|逝去",
     "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
@@ -176,7 +177,7 @@ _ROOTS = {
     r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|commpref"
     r"|nieuwsbrief|nyhedsbrev|nyhetsbrev|uutiskirj|hirlevel|biuletyn|boletin|infolettre|bulten|뉴스레터|メルマガ|ニュースレター"
     r"|contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
-    r"|accepts|accepted|agree"
+    r"|accept(?!ance)|agree"
     r"|akzept|consent|optin|optedin|subscribe(?!r)|subscription|permission|marketing|gdpr|dsgvo|rgpd|einwillig"
     r"|zustimm|einverst"
     r"|erlaubnis|consenso|consentim|autoriz|toestemm|zgod|соглас|згод|samtyck|godkan|^izin|^riza|onay|同意|許諾"
@@ -253,10 +254,13 @@ _ASIDE = re.compile(
 # Whose state it is, where it is none of a subscription.
 _OF_ELSE = re.compile(
     r"\b(?:lead|order|deal|opportunity|lifecycle|payment|billing|invoice|loan|tax|marital|civil|family|relationship"
-    r"|employment|job|student|health|ticket|shipping|shipment|project|visa|kyc)\b"
+    r"|attendee|attendance|patron|employment|job|student|health|ticket|shipping|shipment|project|visa|kyc)\b"
 )
 # What has such a root in it and says nothing of the sort.
-_HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
+_HARMLESS = re.compile(
+    r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing"
+    r"|mailing(?:address(?!es)|street|city|state|province|zip|postal|postcode|country|latitude|longitude|geocode)"
+)
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
 _ENDS = re.compile(
     r"(?<!front )(?<!back )(?<!high )\b(?:subscription|newsletter|membership|abo|abonnement|laufzeit|vertrags?)?"
@@ -332,10 +336,15 @@ def aside(title: str) -> bool:
     return any(map(_ASIDE.fullmatch, words.split())) or bool(_OF_ELSE.search(words))
 
 
+_SAID = re.compile(r"([^\W\d]+)[,!.](?!\d)")
+
+
 @lru_cache(maxsize=2_000)
 def word(cell: str) -> str:
-    """A cell as `WORDS` has it."""
-    return re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
+    """A cell as `WORDS` has it; of "Yes, please" and "Nein!" the first word."""
+    found = re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
+    said = _SAID.match(found)
+    return said[1] if said and said[1] in YES | NO else found
 
 
 @lru_cache(maxsize=2_000)
@@ -366,7 +375,10 @@ def reason(title: str, default: str = BLOCKED) -> str:
     plain = folded(title)
     if re.search(r"bounc|rebond|rebot|rimbalz|devolvid|studs|退信|バウンス|undeliver|unzustell", plain):
         return BOUNCED
-    if re.search(r"complain|spam|abuse", plain):
+    if re.search(
+        r"complain|spam|abuse|plainte|beschwerd|queja|reclamac|denuncia|klacht|skarg|жалоб|скарг|投诉|投訴|신고|sikayet|klagomal",
+        plain,
+    ):
         return COMPLAINED
     return default
 
