@@ -635,6 +635,20 @@ def test_names_are_read_in_the_encoding_they_were_written_in(encoding):
         assert [row.cells[1] for row in found.records] == names, found.charset
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text", "name"),
+    [
+        ("cp949", "이메일,이름\nr@example.com,김철수\n", "김철수"),
+        ("gb18030", "邮箱,姓名\nr@example.com,李\n", "李"),
+        ("mac_roman", "email;name\rr@example.com;Jürgen Møller\r", "Jürgen Møller"),
+        ("cp850", "email;name\r\nr@example.com;Jürgen Müller\r\n", "Jürgen Müller"),
+    ],
+)
+def test_titles_and_the_ends_of_lines_tell_how_names_are_written(encoding, text, name):
+    where, rows = read(text.encode(encoding))
+    assert where.person(rows[0]).name == name
+
+
 def test_an_encoding_can_be_said_and_must_be_one(database):
     take_in = "email;name\nr@example.com;Äпп\n".encode()
     stream = io.BytesIO(take_in)

@@ -35,6 +35,7 @@ EMAIL_TITLES = (
     ),
     *("eメール", "이메일", "useremail", "primaryemail", "contactemail"),
 )
+_FOREIGN_TITLES = frozenset(title for title in EMAIL_TITLES if not title.isascii())
 MAX_LINE = 100_000  # characters, of a line and of a record
 LEAD = 12  # lines that a report may put before its header
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
@@ -152,7 +153,7 @@ def _charset(head: bytes, stream: BinaryIO) -> Charset:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         stream.seek(0)
-        return charset.guess(iter(lambda: stream.readline(MAX_LINE), b""))
+        return charset.guess(iter(lambda: stream.readline(MAX_LINE), b""), _FOREIGN_TITLES)
     return Charset("UTF-8", "utf-8-sig")
 
 
