@@ -183,6 +183,8 @@ def suspect(reply: Reply, step: Step) -> Blame:
             if reply.code in _LOGIN or step is Step.MAIL:
                 return Blame.OURS
             return Blame.RELAY if step is Step.RCPT else Blame.EDITION
+        if kind == "4.1" and permanent and step is Step.RCPT:
+            return Blame.MAILBOX  # "no answer from host", says the host: Exchange Online, of whom it does not know
         if kind in ("3.4", "6.7"):
             return Blame.EDITION if kind == "3.4" else Blame.LETTER
         by_subject = {"2": Blame.MAILBOX, "3": Blame.RELAY, "4": Blame.DOMAIN, "6": Blame.EDITION, "7": Blame.DOMAIN}
