@@ -180,7 +180,7 @@ _ROOTS = {
     r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|commpref"
     r"|nieuwsbrief|nyhedsbrev|nyhetsbrev|uutiskirj|hirlevel|biuletyn|boletin|infolettre|bulten|뉴스레터|メルマガ|ニュースレター"
     r"|contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
-    r"|accept(?!ance)|agree"
+    r"|^accept$|accepts|accepted|agree"
     r"|akzept|consent|optin|optedin|subscribe(?!r)|subscription|permission|marketing|gdpr|dsgvo|rgpd|einwillig"
     r"|zustimm|einverst"
     r"|erlaubnis|consenso|consentim|autoriz|toestemm|zgod|соглас|згод|samtyck|godkan|^izin|^riza|onay|同意|許諾"
@@ -262,7 +262,8 @@ _OF_ELSE = re.compile(
 # What has such a root in it and says nothing of the sort.
 _HARMLESS = re.compile(
     r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing"
-    r"|mailing(?:address(?!es)|street|city|state|province|zip|postal|postcode|country|latitude|longitude|geocode)"
+    r"|mailing(?:address|street|city|(?:state|province|country)(?:province|code)?|zip(?:postal)?(?:code)?|postal(?:code)?|postcode"
+    r"|latitude|longitude|geocodeaccuracy)(?:line)?\d*$"
 )
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
 _ENDS = re.compile(
