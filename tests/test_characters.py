@@ -144,6 +144,24 @@ def test_a_web_server_s_default_is_not_believed_against_the_document_s_own_word(
     assert title(feed(CZECH, declared="iso-8859-2").encode("iso8859-2"), "text/xml; charset=utf-8") == CZECH
 
 
+GREEK, HEBREW, POLISH = "Καλημέρα σε όλους τους αναγνώστες", "שלום לכל הקוראים שלנו היום", "Zażółć gęślą jaźń w sobotę"
+JAPANESE, CHINESE, KOREAN = "日本語の記事の題名と要約です", "今天的新闻摘要和评论文章", "오늘의 뉴스 요약과 논평"
+REALLY = [
+    *((name, RUSSIAN) for name in ("windows-1251", "koi8-r", "iso-8859-5")),
+    *((name, GERMAN) for name in ("iso-8859-1", "windows-1252")),
+    *[("windows-1250", POLISH), ("iso-8859-2", POLISH), ("windows-1253", GREEK), ("windows-1255", HEBREW)],
+    *[("shift_jis", JAPANESE), ("euc-jp", JAPANESE), ("gb2312", CHINESE), ("euc-kr", KOREAN)],
+]
+DEFAULTS = ["windows-1251", "koi8-r", "iso-8859-2", "windows-1252", "windows-1256", "gb2312", "shift_jis"]
+
+
+@pytest.mark.parametrize(("really", "words"), REALLY)
+def test_of_a_header_and_a_declaration_that_differ_the_one_counts_that_makes_words(really: str, words: str) -> None:
+    for other in DEFAULTS:
+        assert title(feed(words, declared=really).encode(really), f"text/xml; charset={other}") == words, other
+        assert title(feed(words, declared=other).encode(really), f"text/xml; charset={really}") == words, other
+
+
 NOT_READ = """x-mac-roman macintosh x-mac-cyrillic mac_latin2 hz-gb-2312 utf-7 UTF_7 iso-2022-kr cp037 rot13 punycode
 unicode_escape zlib idna base64 nonsense"""
 

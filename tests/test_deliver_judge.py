@@ -74,6 +74,8 @@ def state_of(database, number: int = 1) -> EditionState:
         ("452 4.3.1 no room here", Step.RCPT, Blame.RELAY),
         ("451 4.3.0 later", Step.BODY, Blame.RELAY),
         ("451 4.4.1 its host does not answer", Step.RCPT, Blame.DOMAIN),
+        ("550 5.4.1 Recipient address rejected: Access denied", Step.RCPT, Blame.MAILBOX),
+        ("550 5.4.1 its host does not answer", Step.BODY, Blame.DOMAIN),
         ("450 4.7.1 greylisted", Step.RCPT, Blame.DOMAIN),
         ("554 5.7.1 relay access denied", Step.RCPT, Blame.RELAY),
         ("554 5.7.1 looks like spam", Step.BODY, Blame.EDITION),

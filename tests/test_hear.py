@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tomllib
 import unicodedata
 from datetime import timedelta
@@ -117,6 +118,10 @@ def test_a_report_says_of_its_recipient(raw, kind, reason):
         ("4.4.3", "host not found, try again", Kind.SOFT),
         ("4.2.2", "452 4.2.2 over quota", Kind.SOFT),
         ("5.7.1", "550 5.7.1 user unknown", Kind.POLICY),
+        ("5.4.1", "550 5.4.1 Recipient address rejected: Access denied. AS(201806281)", Kind.HARD),
+        ("4.4.1", "450 4.4.1 Recipient address rejected: Access denied", Kind.POLICY),
+        ("5.7.1", "554 5.7.1 Recipient address rejected: Access denied", Kind.POLICY),
+        ("5.4.1", "550 5.4.1 Relay access denied", Kind.POLICY),
         ("5.0.0", "something happened", Kind.SOFT),
         ("5.0.0", "550 non-existent user", Kind.HARD),
         ("5.0.0", "550 utente inesistente", Kind.HARD),
@@ -133,9 +138,56 @@ def test_words_are_weighed_with_the_number_beside_them(status, words, kind):
     assert understand(hearing.bounce(LETTER, status=status, words=words)).recipients[0].kind is kind
 
 
-@pytest.mark.parametrize("ends", [b"\r\n", b"\r"])
+@pytest.mark.parametrize("ends", [b"\r\n", b"\r", b"\r\r\n"])
 def test_line_ends_change_nothing(ends):
     assert understand(hearing.bounce(LETTER).replace(b"\n", ends)).recipients[0].kind is Kind.HARD
+
+
+STATUS = (
+    "Reporting-MTA: dns; {}mx.example.org\n\nAction: failed\nStatus: 5.1.1\nFinal-Recipient: rfc822; ada@example.org"
+)
+
+
+def packed(status: bytes, *, whole: bool = False) -> bytes:
+    """A report whose part for machines is in Base64, or all of it is."""
+    body = b"--b\nContent-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n" + status + b"\n--b--\n"
+    head = b'From: MAILER-DAEMON@mx.example.org\nContent-Type: multipart/report; boundary="b"\n'
+    if whole:
+        return head + b"Content-Transfer-Encoding: base64\n\n" + base64.encodebytes(body)
+    return head + b"\n" + body
+
+
+@pytest.mark.parametrize("more", ["", "a", "ab"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_base64_is_read_to_its_last_letter_wherever_it_ends(more, whole):
+    some = base64.b64encode(STATUS.format(more).encode())
+    reports = [
+        some,
+        some.rstrip(b"="),
+        b"\n".join(map(base64.b64encode, STATUS.format(more).encode().partition(b"\n\n"))),
+    ]
+    for one in reports:  # with its end, without, and in pieces that end each
+        found = understand(packed(one, whole=whole)).recipients
+        assert [(part.email, part.kind) for part in found] == [("ada@example.org", Kind.HARD)]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_what_was_late_and_failed_then_has_failed_in_whatever_order_it_is_told(turn):
+    late = "Final-Recipient: rfc822; ada@example.org\nAction: delayed\nStatus: 4.4.1\nDiagnostic-Code: smtp; timeout"
+    gone = (
+        "Final-Recipient: rfc822; Ada@example.org\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 no"
+    )
+    both = "\n\n".join([STATUS.partition("\n\n")[0], *[late, gone][::turn]])
+    found = understand(packed(base64.b64encode(both.encode()))).recipients
+    assert [(one.kind, one.status) for one in found] == [(Kind.HARD, "5.1.1")]
+
+
+@pytest.mark.parametrize("hidden", ["rfc822;", "unknown; undisclosed", "rfc822; <redacted>"])
+def test_whom_a_report_hides_is_whom_its_letter_was_to(hidden):
+    raw = hearing.bounce(LETTER).replace(b"rfc822; ada@example.org", hidden.encode())
+    assert hidden.encode() in raw
+    found = understand(raw).recipients
+    assert [(one.email, one.kind, one.reason) for one in found] == [(LETTER.to, Kind.HARD, Reason.NO_MAILBOX)]
 
 
 def test_recipients_of_one_report_are_told_apart():

@@ -282,7 +282,7 @@ SERVERS = {
     ),
     "Yandex": (
         mail("Это письмо создано автоматически сервером Яндекс.Почты, отвечать на него не нужно.\n\nК сожалению, Ваше письмо не может быть доставлено одному или нескольким адресатам.\nТехнические подробности можно найти ниже.\n\nПожалуйста, не отвечайте на это сообщение.\n\n----------\n\nThis is the mail delivery system at yandex.ru.\n\n<ada@example.org>: host mx.example.org[192.0.2.1] said: 550 5.7.1 No such user! (in reply to RCPT TO command)\n", subject="Недоставленное сообщение", sender="mailer-daemon@yandex.ru"),
-        {ADA: POLICY},  # by a number of policy nobody is barred
+        {ADA: HARD},  # its number is of policy, and its words are what that server says of nobody else
     ),
     "QQ": (
         mail("<html><body><p>很抱歉您的邮件被退回来了……</p><table><tr><td>原邮件信息</td></tr><tr><td>主 题：</td><td>News of Monday</td></tr><tr><td>收件人：</td><td>ada@example.org</td></tr><tr><td>退信原因：</td><td>该用户不存在。请检查收件人邮箱是否填写正确。</td></tr></table><p>host mx.example.org[192.0.2.1] said: 550 Mailbox not found (in reply to RCPT TO command)</p></body></html>", subject="系统退信", charset="gb18030", kind="html", sender="PostMaster@qq.com"),

@@ -217,6 +217,8 @@ def test_complaints_end_a_subscription(database, site, letters, service, given):
     ("service", "given"),
     [
         ("sendgrid", lambda letter: sendgrid(grid_event(letter, event="group_unsubscribe"))),
+        ("sendgrid", lambda letter: sendgrid(grid_event(letter, event="dropped", reason="Unsubscribed Address"))),
+        ("mailgun", lambda letter: mailgun(letter, reason="suppress-unsubscribe")),
         (
             "postmark",
             lambda letter: postmark(

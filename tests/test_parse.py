@@ -361,6 +361,8 @@ def test_entity_bombs_are_refused_before_a_parser_sees_them() -> None:
         entities(f'<!ENTITY a "{"a" * 20_000}">', use="&a;" * 20_000),
         entities(*circle, use="&a;"),
         entities(*laughs, use="&l9;").encode("utf-16"),
+        entities(*(f'<!ENTITY a "{"a" * size}">' for size in (20_000, 1)), use="&a;" * 20_000),
+        entities(*(f'<!ENTITY a "{"a" * size}">' for size in (1, 20_000)), use="&a;" * 20_000),
     ):
         with pytest.raises(NotAFeed, match="entity bomb"):
             read(bomb)
@@ -375,6 +377,16 @@ def test_an_external_entity_is_never_read(tmp_path: Path) -> None:
 
 def test_own_entities_within_reason_are_no_bomb() -> None:
     assert read(entities('<!ENTITY nbsp "&#160;">', use="a&nbsp;b")).entries[0].title == "a b"
+
+
+@pytest.mark.parametrize("between", ["", "\n", " \n\t"])
+@pytest.mark.parametrize("also", ["", " R&D", " caf&eacute;", " &other;"])
+def test_own_entities_are_read_wherever_they_are_declared_and_whatever_else_is_wrong(between: str, also: str) -> None:
+    declared = [
+        '<!ENTITY us "Ann &amp; &who; > all">', "<!ENTITY who 'Ben'>", '<!ENTITY us "nobody">', '<!ENTITY % who "x">'
+    ]  # fmt: skip
+    found = read(entities(between, *(one + between for one in declared), use=f"&us; <![CDATA[&who;]]>{also}"))
+    assert found.entries[0].title.startswith("Ann & Ben > all ") and "nobody" not in found.entries[0].title
 
 
 def test_tags_nested_beyond_all_reason_are_refused() -> None:

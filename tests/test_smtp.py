@@ -28,7 +28,7 @@ from mailing import LEAVE, MARKS, PEOPLE, enlarge_for, notice, owe, readers, sen
 from mailserver import DROP, EVERYTHING, MailServer, scripted
 
 from digest import deliver
-from digest.deliver.replies import Garbled, ReplyReader, Step, Verdict, verdict
+from digest.deliver.replies import Blame, Garbled, ReplyReader, Step, Verdict, suspect, verdict
 from digest.errors import Refused, RelayDown
 from digest.letter import Sender
 from digest.letter.quoted import stuffed, unstuffed
@@ -450,6 +450,15 @@ def test_garbage_in_place_of_a_reply_loses_nobody(box, mailing, server, clock):
     assert server.taken == []
 
 
+@pytest.mark.parametrize("banner", ["* OK IMAP4rev1 ready", "+OK POP3 ready", "HTTP/1.1 400 Bad Request"])
+def test_a_server_of_another_kind_is_told_by_what_it_says(box, mailing, clock, banner):
+    with scripted(lambda connection, lines: (connection.sendall(f"{banner}\r\n".encode()), lines.readline())) as where:
+        config = mailing(url=f"smtp://{where}")
+        owe(box, config, *PEOPLE)
+        report = send(box, config, clock)
+    assert report.owed == 3 and report.stopped == f"{where} sent no SMTP reply: {banner.encode()!r}"
+
+
 # ---------------------------------------------------------------- limits that are learnt
 
 
@@ -772,6 +781,12 @@ def test_noise_is_a_reply_or_garbled_and_never_a_crash_or_a_memory_hole(pieces):
 def test_what_breaks_the_form_of_a_reply_is_garbled(wire):
     with pytest.raises(Garbled):
         list(ReplyReader().feed(wire))
+
+
+@pytest.mark.parametrize("said", ["5.1.1 no such user", "#5.1.1 no such user", "no such\r\n550 #5.1.1 user"])
+def test_a_status_is_read_as_servers_write_it(said):
+    [reply] = ReplyReader().feed(f"550{'-' if said.startswith('no') else ' '}{said}\r\n".encode())
+    assert (reply.status, reply.text, suspect(reply, Step.RCPT)) == ("5.1.1", "no such user", Blame.GONE)
 
 
 def test_a_reply_without_end_is_given_up():

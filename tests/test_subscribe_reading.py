@@ -139,6 +139,11 @@ def test_values_that_smell_stop_it_under_any_title(value):
         ("状態:配信中,配信停止", ["active", "unsubscribed"]),
         ("상태:구독중,수신거부", ["active", "unsubscribed"]),
         ("סטטוס:פעיל,הוסר", ["active", "unsubscribed"]),
+        ("Plainte:non,oui", ["active", "complained"]),
+        ("Beschwerden:0,1", ["active", "complained"]),
+        ("Жалоба:нет,да", ["active", "complained"]),
+        ("accept:1,0", ["active", "unsubscribed"]),
+        ("Newsletter?:Ja!,Nein!", ["active", "unsubscribed"]),
     ],
 )
 def test_what_smells_and_is_understood_in_every_row_counts(column, expected):
@@ -165,6 +170,98 @@ GONE += ["předplatné zrušeno", "tilaus päättynyt", "購読停止", "订阅�
 def test_what_says_that_somebody_has_gone_is_never_consent(title, values):
     one, other = values.split(",")
     assert states(f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n") == ["active", "unsubscribed"]
+
+
+@pytest.mark.parametrize(
+    ("titles", "cells"),
+    [
+        ("City,State,Zip", ["Omaha,NE,1", "Ottawa,ON,2", "Albany,NY,3"]),
+        ("Città,Provincia,Stato", ["Novara,NO,SI", "Siena,SI,NO", "Roma,RM,RM"]),
+        ("address1,city,state", ["x,Ulm,", "y,Bonn,", "z,Köln,"]),
+        ("Company,State", ["A,NE", "B,CA", "C,ON"]),
+        ("Subscriptions gifted,Type", ["0,Free", "1,Free", "2,Free"]),  # how many they gave to others
+        ("Subscription price,Subscription plan", ["0,free", "0,premium", "1,free"]),
+        ("Subscribe Source,Opt-in page", ["Import,/", "Form,/", "API,/"]),
+        ("Anmeldequelle,Lead Status", ["Messe,New", "Formular,Open", "Messe,New"]),
+        ("ConsentToTrack,Cookie consent", ["No,No", "Yes,No", "Unchanged,Yes"]),
+        ("Consenso profilazione,Photo consent", ["No,no", "Sì,yes", "No,no"]),
+        ("MailingCity,MailingState,Mailing Address", ["Omaha,NE,no", "Ottawa,ON,x", "Albany,NY,y"]),
+        ("Attendee Status,Postal code", ["Attending,1", "Not attending,2", "Attending,3"]),
+        ("Email tracking consent,Einwilligung an Dritte", ["No,nein", "No,ja", "Yes,nein"]),
+    ],
+)
+def test_what_is_told_of_somebody_besides_whether_they_want_it_takes_nobody_off_the_list(titles, cells):
+    people = "".join(f"r{n}@example.com,{line}\n" for n, line in enumerate(cells))
+    assert states(f"email,{titles}\n{people}") == ["active"] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Subscription plan:premium,cancelled", ["active", "unsubscribed"]),
+        ("Newsletter page:yes,no", ["active", "unsubscribed"]),
+        ("Number of newsletters:0,1", "is not understood"),
+        ("Consent to marketing and tracking:yes,no", "is not understood"),
+        ("City,State:x,NO;y,ON", ["unsubscribed", "active"]),
+        ("City,State:x,active;y,NY", "the state 'NY' is not one we know"),
+    ],
+)
+def test_what_may_say_whether_they_want_it_counts_or_is_asked_about(text, expected):
+    title, _, cells = text.partition(":")
+    one, other = cells.split(";" if ";" in cells else ",")
+    text = f"email,{title}\na@example.com,{one}\nb@example.com,{other}\n"
+    if isinstance(expected, list):
+        assert states(text) == expected
+    else:
+        with pytest.raises(BadInput, match=expected):
+            states(text)
+
+
+@pytest.mark.parametrize("between", ["email;name;PLZ\n", "\ufeffemail;name;PLZ\n", '\ufeff"email";"name";"PLZ"\n'])
+def test_cells_are_read_as_a_spreadsheet_shows_them_and_a_header_that_comes_again_is_none(between):
+    one = '="mina@example.com";="Mina";="01234"\n'
+    other = '"=""jon@example.com""";"=""Jon """"J"""" H""";#NAME?\n'
+    where, rows = read(f"email;name;PLZ\n{one}{between}{other}")
+    told = [(who.email, who.name, who.fields) for who in map(where.person, rows)]
+    assert told == [("mina@example.com", "Mina", {"PLZ": "01234"}), ("jon@example.com", 'Jon "J" H', {})]
+
+
+@pytest.mark.parametrize(("yes", "no"), [("Yes, please", "No, thanks"), ("Ja, gerne", "Nein."), ("Oui !", "Non merci")])
+def test_what_people_answer_in_a_form_is_a_yes_or_a_no_or_is_asked_about(yes, no):
+    text = f'email,Would you like our newsletter?\na@example.com,"{yes}"\nb@example.com,"{no}"\n'
+    if "merci" in no:
+        with pytest.raises(BadInput, match="is not understood"):
+            states(text)
+    else:
+        assert states(text) == ["active", "unsubscribed"]
+
+
+@pytest.mark.parametrize("lead", ["", "# the list of 2026\n", "#\n\n"])
+def test_a_name_in_brackets_behind_an_address_is_its_name(lead):
+    where, rows = read(f"{lead}mina@example.com (Mina Harker)\njon@example.com\n")
+    told = [(who.email, who.name) for who in map(where.person, rows)]
+    assert told == [("mina@example.com", "Mina Harker"), ("jon@example.com", "")]
+
+
+@pytest.mark.parametrize("typed", ["mina＠example.com", "ｍｉｎａ＠ｅｘａｍｐｌｅ．ｃｏｍ", "\u3000mina@example。com"])
+def test_an_address_in_the_full_width_letters_of_an_east_asian_keyboard_is_one(typed):
+    assert subscribe.address(typed) == "mina@example.com"
+
+
+@pytest.mark.parametrize("error", ["#NAME?", "#REF!", "#N/A", "#WERT!", "#VALEUR!", "########"])
+def test_what_a_spreadsheet_shows_for_a_formula_that_came_to_nothing_is_no_name(error):
+    where, rows = read(f"email,name,city\nmina@example.com,{error},Ulm\n")
+    assert where.person(rows[0]).name == ""
+
+
+def test_a_state_in_the_words_of_more_services_counts():
+    told = "neu,wartend,Beschwerde,abused,unzustellbar,plainte,nowy"
+    rows = "".join(f"{n}@example.com,{state}\n" for n, state in enumerate(told.split(",")))
+    assert states(f"email,status\n{rows}") == (
+        ["pending", "pending", "complained", "complained", "bounced", "complained", "pending"]
+    )
+    where, plain = read("email,remark\na@example.com,neu\nb@example.com,wartend\n")
+    assert where.person(plain[0]).fields == {"remark": "neu"}
 
 
 @pytest.mark.parametrize("title", ["Subscription end date", "Newsletter expires", "fin d'abonnement", "購読終了"])
@@ -536,6 +633,20 @@ def test_names_are_read_in_the_encoding_they_were_written_in(encoding):
         text = "email;name\n" + "".join(f"r{i}@example.com;{name}\n" for i, name in enumerate(names))
         found = sheet.read(io.BytesIO(text.encode(encoding)), name="list.csv")
         assert [row.cells[1] for row in found.records] == names, found.charset
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "name"),
+    [
+        ("cp949", "이메일,이름\nr@example.com,김철수\n", "김철수"),
+        ("gb18030", "邮箱,姓名\nr@example.com,李\n", "李"),
+        ("mac_roman", "email;name\rr@example.com;Jürgen Møller\r", "Jürgen Møller"),
+        ("cp850", "email;name\r\nr@example.com;Jürgen Müller\r\n", "Jürgen Müller"),
+    ],
+)
+def test_titles_and_the_ends_of_lines_tell_how_names_are_written(encoding, text, name):
+    where, rows = read(text.encode(encoding))
+    assert where.person(rows[0]).name == name
 
 
 def test_an_encoding_can_be_said_and_must_be_one(database):

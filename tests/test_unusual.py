@@ -185,9 +185,31 @@ def opml(inside: str, head: str = HEAD) -> str:
         (opml(A + B)[:-8], "A B", "breaks off"),
         ("<opml><body>" + A, "A", "breaks off"),
         (A, "A", ""),
+        (opml('<outline text="f">' * 49 + A + "</outline>" * 49), "A", ""),
+        (opml('<outline text="f">' * 60 + A + "</outline>" * 60 + B), "B", "1 of more than 50 folders"),
     ],
 )  # fmt: skip
 def test_nothing_of_a_list_is_passed_over_in_silence(written: str, titles: str, left: str) -> None:
     listed = parse.lists.read(written.encode())
     assert " ".join(outline.title for outline in listed.outlines) == titles
     assert bool(listed.left) == bool(left) and left in " ".join(listed.left)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Channel Id,Channel Url,Channel Title",
+        "ID des chaînes,URL des chaînes,Titres des chaînes",
+        "チャンネル ID,チャンネルの URL,チャンネルのタイトル",
+    ],
+)
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\n\n"])
+def test_a_table_whose_columns_have_names_that_we_do_not_know_is_read_by_where_its_addresses_stand(header, ends):
+    one, other = (f"UC{letter * 22}" for letter in "ab")
+    rows = [
+        f'{one},http://www.youtube.com/channel/{one},"A, or B"',
+        f"{other},http://www.youtube.com/channel/{other},C",
+    ]
+    listed = parse.lists.read(ends.join([header, *rows, ""]).encode())
+    found = [(outline.url[-24:], outline.title, outline.topics, outline.folders) for outline in listed.outlines]
+    assert (listed.format, found, listed.left) == ("csv", [(one, "A, or B", (), ()), (other, "C", (), ())], ())

@@ -42,13 +42,19 @@ _ACCEPT = (
 )
 _AS_SET = Way()
 _REASONS = {
+    202: "accepted, and not ready yet",
+    204: "no content",
+    206: "a part of it, which was not asked for",
+    300: "several choices",
     400: "bad request",
     401: "login required",
+    402: "payment required",
     403: "forbidden",
     404: "not found",
     406: "not acceptable",
     410: "gone for good",
     429: "too many requests",
+    451: "withheld for legal reasons",
     500: "server error",
     502: "bad gateway",
     503: "unavailable",

@@ -27,7 +27,13 @@ brotli, zstandard = _library("brotli"), _library("zstandard")
 
 _PLAIN = ("", "identity", "none", "utf-8", "utf8", "binary", "8bit", "7bit", "text", "chunked")
 _TEXT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<[?!a-zA-Z]|[{\[]\s*[\"{])")
-_GZIP = b"\x1f\x8b\x08"
+_GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+_BYTES = re.compile(rb"[\x00-\x08\x0e-\x1f\x80-\xff]")
+# What has such bytes and is not packed: UTF-16, pictures (JPEG, PNG, GIF, WebP, AVIF, BMP, ICO), PDF.
+_KNOWN = re.compile(
+    rb"\xff\xfe|\xfe\xff|<\0|\0<|\xff\xd8\xff|\x89PNG|GIF8|RIFF|BM|\0\0[\1\2]\0|%PDF|\0\0\0.ftyp", re.DOTALL
+)
+_CALLED = {"brotli": "br", "zstandard": "zstd", "zst": "zstd", "gz": "gzip", "zlib": "deflate"}  # by mistake
 _SNIFF = 16  # bytes that tell what a body is
 _PIECE = 64 * 1024  # unpacked at once, about
 _SLICE = 256  # of Zstandard, of which four bytes may be 128 kB
@@ -147,7 +153,7 @@ _KINDS: dict[str, Callable[[bytes], _Unpacker | None]] = {
 if brotli:
     _KINDS["br"] = lambda start: None if _TEXT.match(start) else _Brotli()
 if zstandard:
-    _KINDS["zstd"] = lambda start: _Zstandard() if start[:4] == b"\x28\xb5\x2f\xfd" else None
+    _KINDS["zstd"] = lambda start: _Zstandard() if start[:4] == _ZSTD else None
 
 
 def _is_zlib(start: bytes) -> bool:
@@ -179,9 +185,15 @@ class _Layer:
     def _chosen(self, start: bytes) -> _Unpacker | None:
         if start[:3] == _GZIP:  # whatever it is called; and also where nobody says that it is packed
             return _Zlib(31)
+        if zstandard and start[:4] == _ZSTD:
+            return _Zstandard()
         if self._label == "":
             return None
-        return _KINDS[self._label](start)
+        found = _KINDS[self._label](start)
+        # Brotli has no beginning of its own; what is packed, and as nothing else, is that.
+        if found is None and brotli and _BYTES.search(start) and not (_TEXT.match(start) or _KNOWN.match(start)):
+            return _Brotli()
+        return found
 
     def finish(self) -> Iterator[bytes]:
         yield from self.feed(b"", over=True)
@@ -192,7 +204,7 @@ class _Layer:
 async def decompress(chunks: AsyncIterator[bytes], encoding: str, *, url: str) -> AsyncIterator[bytes]:
     """The body unpacked, in small pieces; `encoding` is its Content-Encoding. Raises FetchError."""
     said = [name.strip().strip("\"'").lower().removeprefix("x-") for name in encoding.split(",")]
-    labels = [name for name in said if name not in _PLAIN]
+    labels = [_CALLED.get(name, name) for name in said if name not in _PLAIN]
     stranger = next((name for name in labels if name not in _KINDS), "")
     if len(labels) > _LAYERS:
         raise FetchError(url, f"is packed {len(labels)} times over")

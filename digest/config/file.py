@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 
 from digest.config import settings
@@ -161,6 +161,8 @@ def from_values(
         _refuse_strange_variables(os.environ)
     try:
         config = Config(**values) if environment else _file_only()(**values)
+        if flags := list(_flags(values, config)):
+            raise ValidationError.from_exception_data("Config", flags)
     except ValidationError as error:
         raise _Wrong(error, path, files or {}) from None
     except SettingsError as error:  # what cannot be decoded from the environment
@@ -203,8 +205,36 @@ def from_values(
     return config.model_copy(update=placed_now)
 
 
+def _flags(said: object, made: object, where: tuple[str | int, ...] = ()) -> Iterator[InitErrorDetails]:
+    """Where true or false stands for a number: pydantic takes them for 1 and 0, which nobody means."""
+    if isinstance(said, bool):
+        if isinstance(made, int | float) and not isinstance(made, bool):
+            yield InitErrorDetails(type="float_type" if isinstance(made, float) else "int_type", loc=where, input=said)
+    elif isinstance(said, Mapping):
+        fields = type(made).model_fields if isinstance(made, BaseModel) else {}
+        names = {field.alias: name for name, field in fields.items() if field.alias}
+        for key, value in said.items():
+            inside = made.get(key) if isinstance(made, Mapping) else getattr(made, names.get(key, str(key)), None)
+            yield from _flags(value, inside, (*where, key))
+    elif isinstance(said, list) and isinstance(made, list | tuple):
+        for at, (value, inside) in enumerate(zip(said, made, strict=False)):
+            yield from _flags(value, inside, (*where, at))
+
+
 _WHOLE = "write the whole path, from / on"
 _HINT = "`digest help settings` lists every setting; an environment variable DIGEST_… goes before the file"
+
+
+# What pydantic calls by Python's names.
+_LIST, _TABLE, _NUMBER = 'a list, as in ["one", "two"]', "a table, as in [section] or {name = value}", "a whole number"
+_SHAPES = {
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type"), _LIST),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "mapping_type"), _TABLE),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _NUMBER),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("string_type", "path_type"), "text in quotes"),
+}
 
 
 def _owner(problem: ErrorDetails) -> str:
@@ -242,6 +272,8 @@ def _sentence(problems: list[ErrorDetails], path: Path, files: Mapping[str, Shee
             return f"{source}: {key} {problem['ctx']['error']}{more}"
         case "string_pattern_mismatch":
             return f"{source}: {key}: a name has small letters, digits, '-' and '_' only{more}"
+        case kind if kind in _SHAPES:
+            return f"{source}: {key} must be {_SHAPES[kind]}{more}"
         case _:
             words = problem["msg"].lower().partition(", unable to parse")[0].replace("input should be", "must be")
             return f"{source}: {key} {words}{more}"

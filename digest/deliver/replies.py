@@ -20,7 +20,7 @@ MOST_LINES = 200
 FIRST_DELAY = timedelta(minutes=5)
 LONGEST_DELAY = timedelta(hours=1)
 _LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?=\s|$)\s*")
+_ENHANCED = re.compile(r"#?([245]\.\d{1,3}\.\d{1,3})(?=\s|$)\s*")  # some write it as qmail does
 
 
 class Garbled(DigestError):
@@ -112,7 +112,7 @@ def _joined(lines: list[bytes]) -> Reply:
     for line in lines:
         match = _LINE.fullmatch(line.rstrip(b"\r"))
         if len(line) > LONGEST_LINE or match is None or (code and match[1] != code):
-            raise Garbled(f"no SMTP reply: {line[:80]!r}")
+            raise Garbled(f"no SMTP reply: {line.strip()[:80]!r}")
         code = match[1]
         text = match[3].decode("utf-8", "replace")
         enhanced = _ENHANCED.match(text)
@@ -183,6 +183,8 @@ def suspect(reply: Reply, step: Step) -> Blame:
             if reply.code in _LOGIN or step is Step.MAIL:
                 return Blame.OURS
             return Blame.RELAY if step is Step.RCPT else Blame.EDITION
+        if kind == "4.1" and permanent and step is Step.RCPT:
+            return Blame.MAILBOX  # "no answer from host", says the host: Exchange Online, of whom it does not know
         if kind in ("3.4", "6.7"):
             return Blame.EDITION if kind == "3.4" else Blame.LETTER
         by_subject = {"2": Blame.MAILBOX, "3": Blame.RELAY, "4": Blame.DOMAIN, "6": Blame.EDITION, "7": Blame.DOMAIN}

@@ -128,7 +128,8 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(self.server.timeout):
                 while not self._greeting:
                     if self._ending:
-                        raise Unusable(f"{self.server.name} ended the connection: {self._why or 'no reason given'}")
+                        ended = f"{self.server.name} ended the connection: {self._why or 'no reason given'}"
+                        raise Unusable(self._why if self._why.startswith(self.server.name) else ended)
                     self._waiter = asyncio.get_running_loop().create_future()
                     await self._waiter
         except TimeoutError:

@@ -16,7 +16,7 @@ _FIELDS = ("final-recipient", "original-recipient", "x-actual-recipient", "actio
 
 
 def recipients(text: str) -> list[Failed]:
-    """The recipients of a delivery status, in their order."""
+    """The recipients of a delivery status, in their order; one whose address is hidden has none."""
     found = []
     for block in _blocks(text):
         if any(name in ("final-recipient", "original-recipient", "action", "status") for name, _ in block):
@@ -46,7 +46,7 @@ def _recipient(field: dict[str, str]) -> Failed | None:
     final, original = typed(field.get("final-recipient", "")), typed(field.get("original-recipient", ""))
     actual = typed(field.get("x-actual-recipient", ""))
     email = final or original or actual
-    if not email:
+    if not email and "action" not in field:
         return None
     said = field.get("diagnostic-code", "")
     diagnostic = said.partition(";")[2].strip() if ";" in said[:30] else said

@@ -79,7 +79,7 @@ class Mail:
 def read(raw: bytes) -> Mail:
     """Any bytes as a mail."""
     cut = len(raw) > MOST_BYTES
-    data = raw[:MOST_BYTES].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = lined(raw)
     if data.startswith((b"From ", b">From ")):  # of an mbox
         data = data.partition(b"\n")[2]
     head, body = _split(data.lstrip(b"\n"))
@@ -88,6 +88,11 @@ def read(raw: bytes) -> Mail:
     parts: list[Part] = []
     _walk(headers, kind, params, body, parts, 0, within=False)
     return Mail(headers, kind, params, tuple(parts), cut)
+
+
+def lined(raw: bytes) -> bytes:
+    """As much of a mail as is read, its lines ended by a line feed each, whatever ended them (CR CR LF, too)."""
+    return raw[:MOST_BYTES].replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def fields(text: str, *, unfold: bool = False) -> Headers:
@@ -151,6 +156,9 @@ def _walk(
     boundary = params.get("boundary", "")
     if kind.startswith("multipart/") and boundary and depth < DEEPEST:
         preamble, pieces = _pieces(body, boundary.encode("utf-8", "replace"))
+        if not pieces:  # packed as a whole, which RFC 2045 §6.4 forbids
+            plain = _unpacked(body, _first(headers, "content-transfer-encoding"))
+            preamble, pieces = _pieces(plain, boundary.encode("utf-8", "replace"))
         if preamble.strip() and not pieces:
             into.append(Part("text/plain", _decoded(preamble, "")[:MOST_TEXT]))
         for piece in pieces:
@@ -201,8 +209,8 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
     way = encoding.strip().lower()
     try:
         if way == "base64":
-            data = re.sub(rb"[^A-Za-z0-9+/]", b"", body)
-            return base64.b64decode(data[: len(data) // 4 * 4] + b"=" * 0)
+            some = re.sub(rb"[^A-Za-z0-9+/=]", b"", body).split(b"=")  # several ends: one was put behind the other
+            return b"".join(base64.b64decode(data[: len(data) - (len(data) % 4 == 1)] + b"==") for data in some)
         if way == "quoted-printable":
             return quopri.decodestring(body)
     except (ValueError, binascii.Error):

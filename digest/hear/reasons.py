@@ -97,7 +97,8 @@ def _reason(text: str, status: str, code: int) -> Reason:
         return Reason.POLICY  # it is the sender's address or domain that does not exist
     if gone and subject != "7" and not _plainly(text, kind, code):
         return Reason.FILTERED
-    if subject == "7" and _says(text, "plain_at_7") and not temporary:
+    plain = {"7": "plain_at_7", "4": "plain_at_4" if kind == "4.1" else ""}.get(subject)
+    if plain and not temporary and _says(text, plain):
         return Reason.NO_MAILBOX
     if gone and kind not in _GONE and subject != "7" and _says(text, "suspended"):
         return Reason.SUSPENDED

@@ -30,6 +30,7 @@ class Kind(StrEnum):
 
 
 BOUNCES = frozenset({Kind.HARD, Kind.SOFT, Kind.DELAYED, Kind.POLICY, Kind.DELIVERED})
+_NOT_YET = (Kind.DELAYED, Kind.DELIVERED)
 _WORST_FIRST = (Kind.HARD, Kind.POLICY, Kind.SOFT, Kind.DELAYED, Kind.DELIVERED)
 
 
@@ -116,13 +117,15 @@ def worst(recipients: tuple[Failed, ...]) -> Kind:
 
 
 def merged(recipients: list[Failed]) -> tuple[Failed, ...]:
-    """Each address once, what is known of it together; the order stays."""
+    """Each address once, what is known of it together; the order stays. What was only late may have failed since."""
     found: dict[str, Failed] = {}
     for one in recipients:
         key = one.email.lower()
         before = found.get(key)
         if before is None:
             found[key] = one
-        elif not before.diagnostic and one.diagnostic:
+        elif before.kind in _NOT_YET and one.kind not in _NOT_YET:
+            found[key] = replace(one, original=one.original or before.original)
+        elif not before.diagnostic and one.diagnostic and (before.kind in _NOT_YET or one.kind not in _NOT_YET):
             found[key] = replace(one, original=before.original or one.original)
     return tuple(found.values())

@@ -221,7 +221,7 @@ def _mailed(one: Prepared, now: datetime) -> Mailed:
 
 def fingerprint(raw: bytes) -> str:
     """What makes two mails copies of one: what was written, without what servers put above it and how lines end."""
-    data = raw[: mime.MOST_BYTES].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = mime.lined(raw)
     if data.startswith((b"From ", b">From ")):
         data = data.partition(b"\n")[2]
     head, _, body = data.partition(b"\n\n")

@@ -69,8 +69,9 @@ def _sendgrid(event: dict[str, Any]) -> Report | None:
         kind = Kind.SOFT if _text(event, "type") == "blocked" else Kind.HARD
         part = _failed(_text(event, "email"), kind, words, status=status)
     elif name == "dropped":
-        barred = words.lower().startswith(_BARRED)
-        part = _plainly(_text(event, "email"), Kind.HARD if barred else Kind.POLICY, words)
+        low = words.lower()
+        left = Kind.UNSUBSCRIBE if low.startswith("unsubscribed address") else Kind.POLICY
+        part = _plainly(_text(event, "email"), Kind.HARD if low.startswith(_BARRED) else left, words)
     elif name in _SENDGRID:
         part = _plainly(_text(event, "email"), _SENDGRID[name], words)
     else:

@@ -62,7 +62,7 @@ def _report(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes, en
     if not status and _status_lines(mail):
         status = dsn.recipients(notice.text) or dsn.recipients("\n".join(part.text for part in mail.parts))
     if status:
-        return _status_report(status, notice.text)
+        return _status_report(_named(status, returned), notice.text)
     if _OURS.match(mail.get("feedback-id")) and mail.get("list-id"):
         return Report(Kind.LOOP)
     if any(_LEAVE.search(address) for address in (*envelope_to, *_addressed(mail))):
@@ -79,6 +79,12 @@ def _addressed_for(mail: Mail, envelope_to: tuple[str, ...]) -> Kind | None:
         return Kind.CHOICES
     feed = any(_FEED.search(address) for address in here) and not robots.from_server(mail)
     return Kind.FEED if feed else None
+
+
+def _named(status: list[Failed], returned: Headers) -> list[Failed]:
+    """Those whose addresses a report hides are whom the letter that came back was to, where that is one."""
+    to = {one for name, value in returned if name == "to" for one in addresses_in(value)}
+    return [replace(one, email="".join(to)) if not one.email and len(to) == 1 else one for one in status]
 
 
 def _status_report(status: list[Failed], text: str) -> Report:

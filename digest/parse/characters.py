@@ -1,8 +1,8 @@
 """Bytes to text: decoded as declared where that can be true, guessed where nothing true is declared.
 
-A mark at the beginning counts first, then what HTTP says, then what the document says of itself (RFC 7303 §3). Bytes
-that are UTF-8 are UTF-8, whatever is said: other text is so by chance only when it is a few letters. A byte that breaks
-the encoding becomes U+FFFD, and costs nobody else a letter.
+A mark at the beginning counts first, then what HTTP says, then what the document says of itself (RFC 7303 §3); where
+these two differ, what makes words of the bytes. Bytes that are UTF-8 are UTF-8, whatever is said: other text is so by
+chance only when it is a few letters. A byte that breaks the encoding becomes U+FFFD, and costs nobody else a letter.
 """
 
 from __future__ import annotations
@@ -65,9 +65,8 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
     if body.isascii() or _is_utf8(body, spoken_for="utf-8" in said or not said):
         return _decoded(body, "utf-8", refused)
     broken: dict[str, int] = {}  # by encoding; a text is not kept, it may be large
-    for name in said:
-        if name in ("utf-8", "iso2022_jp"):
-            continue
+    others = list(dict.fromkeys(name for name in said if name not in ("utf-8", "iso2022_jp")))
+    for name in others if len(others) < 2 else _likeliest(body, others):
         found = _decoded(body, name, refused)
         if name == "cp1252" and len(set(said)) > 1 and not western(found.text):
             continue  # a web server's default, and nobody's word for this document
@@ -333,15 +332,30 @@ _RARE = ("cp866", "iso8859-5", "iso8859-7", "iso8859-8")  # only where the langu
 _ALL = sorted({name for names in _BY_LANGUAGE.values() for name in names} - set(_RARE))
 
 
-def _guessed(body: bytes, language: str) -> str:
-    """The encoding that is likeliest, by a sample of the texts that are not ASCII."""
+def _likeliest(body: bytes, said: list[str]) -> list[str]:
+    """What is said of one document in two ways, the likelier first: a web server has one default for all of its own."""
+    import chardet
+
+    names = {_CHARDET.get(name, name): name for name in said}
+    found = chardet.detect(_sample(body), include_encodings=list(names), compat_names=False)["encoding"]
+    first = names.get(found or "", said[0])
+    return [first, *(name for name in said if name != first)]
+
+
+def _sample(body: bytes) -> bytes:
+    """Of a document the texts that are not ASCII, as far as they tell enough."""
     sample = bytearray()
     for match in re.finditer(rb"[^<>\n]+", body):
         if not match[0].isascii():
             sample += match[0] + b"\n"
             if len(sample) > MAX_SAMPLE:
                 break
-    some = bytes(sample[:MAX_SAMPLE])
+    return bytes(sample[:MAX_SAMPLE])
+
+
+def _guessed(body: bytes, language: str) -> str:
+    """The encoding that is likeliest, by a sample of the texts that are not ASCII."""
+    some = _sample(body)
     likely = _BY_LANGUAGE.get(language.lower().partition("-")[0], ())
     if (name := _japanese(some)) is not None:
         return name

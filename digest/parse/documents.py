@@ -101,8 +101,7 @@ def mended(body: bytes) -> bytes:
         meant = html.unescape(f"&{name}")
         return "".join(f"&#{ord(c)};" for c in meant).encode() if meant != f"&{name}" else b"&amp;" + match[1]
 
-    body = _BEFORE_DECLARATION.sub(b"", body)
-    return body if b"<!ENTITY" in body else _SLIPS.sub(mend, body)
+    return _SLIPS.sub(mend, _BEFORE_DECLARATION.sub(b"", body))
 
 
 _ENTRY = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<((?:[\w.-]{1,100}:)?(?:item|entry))[\s>]", re.S)
@@ -170,13 +169,37 @@ def refuse_bombs(body: bytes) -> None:
     them; external ones are never read. Tags may nest `MAX_DEPTH` deep.
     """
     if b"<!ENTITY" in body or b"<!entity" in body:
-        values = {m[2]: m[3] or m[4] or b"" for m in _ENTITY.finditer(body)}
+        values: dict[bytes, bytes] = {}
+        for m in _ENTITY.finditer(body):  # which of several counts is for parsers to say
+            values[m[2]] = values.get(m[2], b"") + (m[3] or m[4] or b"")
         sizes: dict[bytes, int] = {}
         total = sum(_unfolded(name, values, sizes) for name in _REFERENCE.findall(_ENTITY.sub(b"", body)))
         if total > MAX_ENTITY_CHARACTERS:
             raise NotAFeed("declares entities that would unfold without end (an entity bomb)")
     if body.count(b"<") > MAX_DEPTH and text.deeper(_NO_TAGS.sub(b"", body).decode("latin-1"), MAX_DEPTH):
         raise NotAFeed(f"has tags nested more than {MAX_DEPTH:,} deep")
+
+
+_DOCTYPE = re.compile(rb"<!DOCTYPE\s[^\[<>]{0,1000}+\[")
+_NAMED = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&([A-Za-z_][\w.-]*);", re.S)
+
+
+def unfolded(body: bytes) -> bytes:
+    """A document without entities of its own, each put where it is named; one that stands elsewhere is nothing.
+
+    feedparser knows some of them in some lines only. For a document that `refuse_bombs` took.
+    """
+    opened = _DOCTYPE.search(body) if b"<!ENTITY" in body else None
+    closed = re.compile(rb"\]\s*+>").search(body, opened.end()) if opened else None
+    if not opened or not closed:
+        return body
+    declared = [found for found in _ENTITY.finditer(body, opened.end(), closed.start()) if not found[1]]
+    values = {found[2]: found[3] or found[4] or b"" for found in reversed(declared)}  # the first of a name counts
+
+    def named(match: re.Match[bytes]) -> bytes:
+        return _NAMED.sub(named, values[match[1]]) if match[1] in values else match[0]
+
+    return body[: opened.start()] + _NAMED.sub(named, body[closed.end() :])
 
 
 def _unfolded(name: bytes, values: Mapping[bytes, bytes], sizes: dict[bytes, int], level: int = 0) -> int:

@@ -101,7 +101,7 @@ def _delimiter(lines: Sequence[str]) -> str:
             continue
         if not rows or len(rows[0]) < 2 or any(cell.lstrip('" ')[:1] == "~" for row in rows for cell in row[1:]):
             continue
-        if _header(rows[0]):
+        if _header(rows[0]) or _foreign(rows):
             return delimiter
         wide = [row for row in rows if len(row) == len(rows[0])]
         told = [row for row in wide if any(_ADDRESS.fullmatch(cell) for cell in row)]
@@ -149,6 +149,19 @@ def _header(row: Sequence[str]) -> dict[str, int]:
     return found if "url" in found else {}
 
 
+def _foreign(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a first row names the columns in words that we do not know, as YouTube's export has them in any language.
+
+    Then an address stands in one of them in all other rows.
+    """
+    here = [place for place, cell in enumerate(rows[0]) if cell.strip() and not re.search(r"[./:@]", cell)]
+    return (
+        len(here) == len(rows[0])
+        and len(rows) > 1
+        and any(all(len(row) == len(rows[0]) and _ADDRESS.fullmatch(row[place]) for row in rows[1:]) for place in here)
+    )
+
+
 def _csv(lines: Sequence[str]) -> Listed:
     sample = [line for line in lines[:_SAMPLE] if line.strip()]
     try:
@@ -161,6 +174,9 @@ def _csv(lines: Sequence[str]) -> Listed:
     places = _header(rows[0])
     if places:
         rows = rows[1:]
+    elif _foreign(rows):
+        rows = rows[1:]
+        places = {part: place for part, place in _guessed(rows).items() if part in ("url", "title")}
     else:
         places = _guessed(rows)
     found, left = [], []
@@ -180,6 +196,8 @@ def _guessed(rows: Sequence[Sequence[str]]) -> dict[str, int]:
     counts = [sum(place < len(row) and bool(_ADDRESS.fullmatch(row[place])) for row in rows) for place in range(width)]
     url = counts.index(max(counts))
     others = [place for place in range(width) if place != url and counts[place] * 2 < len(rows)]
+    numbers = [at for at in others if all(at < len(row) and row[at] and row[at] in row[url] for row in rows)]
+    others = [place for place in others if place not in numbers]  # what stands in the address already
     return {"url": url} | dict(zip(("title", "topics", "folder"), others, strict=False))
 
 

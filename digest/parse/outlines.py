@@ -207,6 +207,8 @@ def _walk(element: object, folders: tuple[str, ...], found: _Found) -> None:
                 found.left.append(f"{called[:100]}: it has no address of a feed (xmlUrl)")
         if len(inside) < MAX_DEPTH:
             _walk(child, inside, found)
+        elif deeper := sum(_has_address(e) for e in child.iter() if e is not child):
+            found.left.append(f"{deeper:,} of more than {MAX_DEPTH} folders, one in another")
 
 
 def _has_address(element: Any) -> bool:

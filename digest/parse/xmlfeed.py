@@ -41,6 +41,7 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
     slip, mended, document, count = "", body, body, 0
     if parsed is None:
         documents.refuse_bombs(body)
+        body = documents.unfolded(body)
         slip = documents.slip(body)
         mended = documents.mended(body) if slip else body
         document, count = documents.shortened(mended)

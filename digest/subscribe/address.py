@@ -24,6 +24,8 @@ AROUND = (
     " \t\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u202f\u2060"
     "\u2066\u2067\u2068\u2069\u3000\ufeff"
 )
+# What keyboards of East Asia type in place of ASCII, as in ａ＠ｅｘａｍｐｌｅ．ｃｏｍ.
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _NO_TAG = re.compile(r'[,"\[\]]')
 _SPACES = re.compile(r"\s+")
@@ -43,6 +45,8 @@ def address(text: str) -> str:
     if "\n" in text or "\r" in text or "\0" in text:
         raise BadInput(f"{_shown(text)} is not an address: there is a line break (or NUL) in it")
     trimmed = text.strip(AROUND)
+    if not trimmed.isascii():
+        trimmed = trimmed.translate(_FULL_WIDTH)
     local, at, domain = trimmed.rpartition("@")
     if not at:
         raise BadInput(f"{_shown(text)} is not an address: there is no @ in it" if trimmed else "the address is empty")

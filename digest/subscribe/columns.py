@@ -238,7 +238,7 @@ class Columns:
                 if (
                     cell in _NULLS
                     or (field in _WORDS_OF_OURS and dates.nothing(cell) and cell != ".")
-                    or not cell.strip("-–— ")
+                    or not cell.strip("-–—# ")
                 ):
                     continue
                 return cell if self._terms.raw else from_text(cell)
@@ -262,6 +262,9 @@ class Columns:
     def _mailbox(self, cell: str) -> tuple[str, str]:
         """The address, and the name of `Name <address>`."""
         cell = _without_stop(cell)
+        if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
+            plain, _, comment = cell[:-1].partition(" (")
+            return address(plain), comment.strip()
         name, opened, rest = cell.partition("<")
         inside, closed, after = rest.partition(">")
         if not (opened and closed) or after.strip() or ">" in name or "<" in inside:
@@ -397,7 +400,15 @@ def _without_stop(cell: str) -> str:
     return found[:-1].rstrip() if found[-1:] in (".", ",", ";") and found[-2:] not in ("..", "@.") else cell
 
 
-_NULLS = frozenset(("NULL", "null", "\\N", "(null)", "<null>", "None", "N/A", "n/a", "#N/A"))
+# What spreadsheets show where a formula came to nothing, in the languages of our readers.
+_ERRORS = (
+    "#N/A", "#NAME?", "#REF!", "#VALUE!", "#NULL!", "#NUM!", "#DIV/0!", "#SPILL!", "#CALC!", "#FIELD!", "#ERROR!",
+    "#NV", "#BEZUG!", "#WERT!", "#ZAHL!", "#NOM?", "#VALEUR!", "#NOMBRE!", "#¿NOMBRE?", "#¡REF!", "#¡VALOR!",
+    "#¡NUM!", "#¡DIV/0!", "#N/D", "#ND", "#NOME?", "#RIF!", "#VALORE!", "#VALOR!", "#NAAM?", "#VERW!", "#WAARDE!",
+    "#GETAL!", "#N/B", "#NAZWA?", "#ADR!", "#ARG!", "#LICZBA!", "#ИМЯ?", "#ССЫЛКА!", "#ЗНАЧ!", "#Н/Д", "#ЧИСЛО!",
+    "#ДЕЛ/0!",
+)  # fmt: skip
+_NULLS = frozenset(("NULL", "null", "\\N", "(null)", "<null>", "None", "N/A", "n/a", *_ERRORS))
 
 
 def _object(cell: str) -> dict[str, str] | None:

@@ -89,9 +89,13 @@ SERVICES: dict[str, Service] = {
             "revenue",
             "bestseller",
             "subscriptionsourcepaid",
+            "subscriptioninterval",
+            "canseepaidcontent",
+            "firstpaiddate",
+            "expirationdate",
         )
         | _ignored("where they came from", "subscriptionsourcefree")
-        | _ignored(_STATISTICS, "emailsreceived6mo", "emailsopened6mo"),
+        | _ignored(_STATISTICS, "emailsreceived6mo", "emailsopened6mo", "subscriptionsgifted", "groupmembership"),
     ),
     "buttondown": Service(
         "Buttondown",

@@ -23,6 +23,7 @@ FEW = 30  # values: in a column of more, words are prose
 _ADDRESS = re.compile(
     r"city|town|zip|postal|postcode|country|street|address1|province|ort$|plz|ville|ciudad|citta|miasto"
 )
+_POSTAL = "a part of a postal address, kept with each person"
 _MAIL = re.compile(
     r"mail|メール|邮|郵|почт|пошт|м[еэ]ил|posta|correo|courriel|이메일|address|adress|sahkopost|ταχυδρ|בריד|דוא|אימייל|بريد|levelcim|ईमेल|อีเมล"
 )
@@ -178,10 +179,14 @@ class _Decision:
             return None
         seen, title = self._seen(index), self._title(index)
         smell = titles.kind(title) if self.header else ""
+        if seen is not None and self._region(title, seen):
+            return self._use(index, KEPT, _POSTAL)
         if smell == "other":
-            return self._use(index, "", "of another channel than mail")
+            return self._use(index, "", "of something else than mail")
         if seen is not None and not seen.said:
             return self._use(index, "", "nothing stands in it")
+        if smell in ("state", "confirmed") and titles.aside(title) and not (seen is not None and _flags(seen)):
+            smell = ""
         if smell:
             ends = smell in ("state", "confirmed") and titles.ends(title)
             found = self._understood(smell, seen) if seen is not None and not ends else ""
@@ -204,7 +209,7 @@ class _Decision:
 
     def _understood(self, smell: str, seen: Seen | None) -> str:
         """The field of a column that smells, where we understand all that stands in it; else ""."""
-        if seen is None or smell == titles.ASKED:
+        if seen is None or smell == titles.ASKED or (titles.counts(seen.title) and _numbers(seen)):
             return ""
         if not seen.many:
             values = list(seen.said)
@@ -237,16 +242,17 @@ class _Decision:
             for value in seen.said:
                 if telling := [one for one in re.split(r"[,;|]", value) if titles.smells(one.strip(' "[]'))]:
                     raise self._stop(use.index, seen, f"{telling[0].strip()!r} stands in it", field="tags")
-        if seen is None or use.field not in STATES or not seen.said:
+        if seen is None or use.field not in STATES:
+            return use
+        if use.field == "state" and not use.why and self._region(use.title, seen):
+            return Use(use.index, use.title, KEPT, _POSTAL)
+        if not seen.said:
             return use
         if use.field == "state":
             if any(self._word(value) for value in seen.said):
                 return use
             if seen.dated is not None and seen.dated.dates and not seen.dated.others:
                 return Use(use.index, use.title, self._dated(seen), "dates stand in it")
-            address = sum(bool(_ADDRESS.search(title)) for title in self.titles)
-            if bare(use.title) in ("state", "estado", "stato") and address and not use.why:
-                return Use(use.index, use.title, KEPT, "a part of a postal address, kept with each person")
             if use.why == "as --map says" or seen.many:
                 return use
         elif (
@@ -256,6 +262,16 @@ class _Decision:
         ):
             return use
         raise self._stop(use.index, seen, "it speaks of who gets letters, and none of its values is one that we know")
+
+    def _region(self, title: str, seen: Seen) -> bool:
+        """Whether a column of states holds those of a country: some of their codes are words too (NE, ON, SI)."""
+        if bare(title) not in ("state", "estado", "stato"):
+            return False
+        codes = bool(seen.said) and all(len(value) == 2 and value.isupper() for value in seen.said)
+        words = sum(self._word(value) for value in seen.said)
+        if any(_ADDRESS.search(title) for title in self.titles):
+            return words < len(seen.said) if codes else not words
+        return codes and words < len(seen.said)
 
     def _with_dates(self, use: Use) -> Use:
         seen = self._seen(use.index)
@@ -305,6 +321,16 @@ def _yes_and_no(seen: Seen) -> bool:
     """Whether nothing else stands in a column, and no at least once."""
     words = {titles.word(value) for value in seen.said}
     return words <= titles.TICKS | titles.NO and any(word in titles.NO and not word.isdecimal() for word in words)
+
+
+def _flags(seen: Seen) -> bool:
+    """Whether yes or no stands in a column, in letters."""
+    words = {titles.word(value) for value in seen.said}
+    return any(word in titles.TICKS | titles.NO and not word.isdecimal() for word in words)
+
+
+def _numbers(seen: Seen) -> bool:
+    return bool(seen.said) and all(value.isdecimal() for value in seen.said)
 
 
 def _once(seen: Seen | None) -> str:

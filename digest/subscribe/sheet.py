@@ -35,6 +35,7 @@ EMAIL_TITLES = (
     ),
     *("eメール", "이메일", "useremail", "primaryemail", "contactemail"),
 )
+_FOREIGN_TITLES = frozenset(title for title in EMAIL_TITLES if not title.isascii())
 MAX_LINE = 100_000  # characters, of a line and of a record
 LEAD = 12  # lines that a report may put before its header
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
@@ -97,7 +98,8 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     if any(_like_address(cell.strip().strip("<>")) for cell in first):
         return Sheet(found, separator, [], first, records, text)
     header = next(records, Record(1, 1, first)).cells
-    return Sheet(found, separator, [cell.strip() for cell in header], first, records, text)
+    rows = (record for record in records if not _again(record.cells, header))
+    return Sheet(found, separator, [cell.strip() for cell in header], first, rows, text)
 
 
 _OPENED = "open it and save it as CSV (UTF-8)"
@@ -151,7 +153,7 @@ def _charset(head: bytes, stream: BinaryIO) -> Charset:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         stream.seek(0)
-        return charset.guess(iter(lambda: stream.readline(MAX_LINE), b""))
+        return charset.guess(iter(lambda: stream.readline(MAX_LINE), b""), _FOREIGN_TITLES)
     return Charset("UTF-8", "utf-8-sig")
 
 
@@ -239,7 +241,7 @@ def _behind_lead(lines: _Lines, first: str) -> tuple[str, list[str]] | None:
         for line in islice(lines, LEAD):
             best, cells = _cut(line)
             header = any(bare(cell) in EMAIL_TITLES for cell in cells)
-            if header or (first.startswith("#") and not line.startswith("#") and any(map(_known, cells))):
+            if header or (first.startswith("#") and not line.startswith("#") and _has_address(cells)):
                 lines.give_back(len(lines.taken) - 1)
                 return best, cells
             if not line.startswith("#") and ("@" in line or sum(map(bool, cells)) > 2):
@@ -248,6 +250,12 @@ def _behind_lead(lines: _Lines, first: str) -> tuple[str, list[str]] | None:
         pass
     lines.give_back(0)
     return None
+
+
+def _has_address(cells: list[str]) -> bool:
+    """Whether one of them is an address, or all speak of one."""
+    said = [cell for cell in cells if cell.strip()]
+    return any(map(_known, said)) or (bool(said) and all(map(_speaks_of_address, said)))
 
 
 def _known(cell: str) -> bool:
@@ -298,8 +306,21 @@ def _records(lines: _Lines, separator: str) -> Iterator[Record]:
         elif len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
             # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
             problem = "a cell runs over several lines and holds an address: is a quote missing?"
+        elif any('="' in line for line in lines.taken):
+            cells = [_as_shown(cell) for cell in cells]
         if any(cells):
             yield Record(start, lines.number, cells, problem)
+
+
+def _as_shown(cell: str) -> str:
+    """What a spreadsheet shows of a cell: ="0123" is how programs have it keep the zero."""
+    inner = cell.strip()
+    return inner[2:-1].replace('""', '"') if len(inner) > 2 and inner.startswith('="') and inner[-1] == '"' else cell
+
+
+def _again(cells: list[str], header: list[str]) -> bool:
+    """Whether the header stands there once more, as where files were put one behind the other."""
+    return cells == header or (cells[0][:1] == "\ufeff" and [cells[0][1:].strip('"'), *cells[1:]] == header)
 
 
 _UNCLOSED = "a quote is opened and not closed"

@@ -21,11 +21,14 @@ NOTHING = ""  # a row that only says that an address gets no letters
 TITLES: dict[str, tuple[str, ...]] = {
     "email": EMAIL_TITLES,
     "name": ("name", "fullname", "displayname", "subscribername", "имя", "nom", "nome", "naam", "nazwa", "姓名", "名前",
-             "氏名"),
+             "氏名", "이름", "성명", "שם", "الاسم", "név", "imięinazwisko", "имяифамилия", "adsoyad", "isim", "όνομα",
+             "navn", "namn", "nimi"),
     "first_name": ("firstname", "fname", "givenname", "vorname", "prenom", "prénom", "nombre", "voornaam", "imię",
-                   "imie", "förnamn", "jméno", "名", "ad"),
+                   "imie", "förnamn", "jméno", "名", "ad", "fornavn", "etunimi", "keresztnév", "prenume", "ime", "імя"),
     "last_name": ("lastname", "lname", "surname", "familyname", "nachname", "apellido", "apellidos", "cognome",
-                  "achternaam", "nazwisko", "фамилия", "efternamn", "příjmení", "姓", "soyad"),
+                  "achternaam", "nazwisko", "фамилия", "efternamn", "příjmení", "姓", "soyad",
+                  "etternavn", "efternavn", "sukunimi", "vezetéknév", "priezvisko",
+                  "prezime", "прізвище"),
     "state": ("state", "status", "subscriptionstatus", "subscriberstatus", "emailstatus", "subscribed",
               "subscribedtoemails", "optin", "emailmarketingconsent", "acceptsemailmarketing", "acceptsmarketing",
               "marketingconsent", "emailconsent", "consent", "deliverystatus", "emailmarketingstatus",
@@ -101,7 +104,8 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("non-subscribed", "nonsubscribed", "not-confirmed"), PENDING),
     **dict.fromkeys(("never-subscribed", "not-subscribed", "unverified"), PENDING),
     **dict.fromkeys(("awaiting-confirmation", "waiting", "new"), PENDING),
-    **dict.fromkeys(("unbestätigt", "ausstehend", "en-attente"), PENDING),
+    **dict.fromkeys(("unbestätigt", "ausstehend", "en-attente", "neu", "wartend", "nicht-bestätigt"), PENDING),
+    **dict.fromkeys(("nouveau", "nuevo", "nuovo", "novo", "nieuw", "nowy", "новый", "未承認"), PENDING),
     **dict.fromkeys(("non-confirmé", "pendiente", "in-attesa", "pendente"), PENDING),
     **dict.fromkeys(("niepotwierdzony", "ожидает", "не-подтвержден", "未確認", "未确认", "validating"), PENDING),
     **dict.fromkeys(("paused", "by-user", "by-moderator", "temporary-hold", "temp-hold"), PAUSED),
@@ -130,6 +134,8 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("unreachable", "hard-bounced", "invalid", "bounce"), BOUNCED),
     **dict.fromkeys(("エラー", "退信"), BOUNCED),
     **dict.fromkeys(("hard-bounce", "hardbounce", "by-bounces", "zurückgewiesen", "rebotado", "rejeté"), BOUNCED),
+    **dict.fromkeys(("unzustellbar", "rebote", "rimbalzato", "odbity", "devolvido", "teruggestuurd"), BOUNCED),
+    **dict.fromkeys(("abused", "beschwerde", "plainte", "queja", "reclamo", "klacht", "skarga", "жалоба"), COMPLAINED),
     **dict.fromkeys(("complained", "complaint", "spam", "abuse", "junk", "spam-report", "marked-as-spam"), COMPLAINED),
     **dict.fromkeys(("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "gesperrt", "bloqué"), BLOCKED),
     **dict.fromkeys(("bloqueado", "bloccato", "geblokkeerd", "zablokowany", "заблокирован", "blockerad"), BLOCKED),
@@ -163,6 +169,7 @@ _ROOTS = {
     r"|rechaz|заблок|черныйспис|недостав"
     r"|sparrad|studs|engelli|karaliste|黑名单|黑名單|屏蔽|拒收|退信|ブロック|バウンス|エラー|不達|deliverab"
     r"|zustellbar|quarant"
+    r"|plainte|beschwerd|queja|reclamac|denuncia|klacht|skarg|жалоб|скарг|投诉|投訴|신고|sikayet|klagomal"
     r"|mailerror|emailerror|deliveryerror|zustellfehler|unreachable|unerreichbar|injoignable|uncontactable|deceased|verstorben|gestorben|^decede|fallecid|falecid"
     r"|deceduto|overleden|zmarl|^умер|скончал|死亡|逝去",
     "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
@@ -173,7 +180,7 @@ _ROOTS = {
     r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|commpref"
     r"|nieuwsbrief|nyhedsbrev|nyhetsbrev|uutiskirj|hirlevel|biuletyn|boletin|infolettre|bulten|뉴스레터|メルマガ|ニュースレター"
     r"|contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
-    r"|accepts|accepted|agree"
+    r"|^accept$|accepts|accepted|agree"
     r"|akzept|consent|optin|optedin|subscribe(?!r)|subscription|permission|marketing|gdpr|dsgvo|rgpd|einwillig"
     r"|zustimm|einverst"
     r"|erlaubnis|consenso|consentim|autoriz|toestemm|zgod|соглас|згод|samtyck|godkan|^izin|^riza|onay|同意|許諾"
@@ -236,8 +243,28 @@ _HELD = re.compile(
     r"|excluso|escluso|rundbrief|rundschreiben|allowed|approved|send|revoca|recusa|objection|robinson(?: ?list\w*)?"
     r"|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*|неактив\w*)"
 )
+# Consent to something else than letters: to being watched or judged, to pictures, to passing on what is known.
+_ELSE = re.compile(
+    r"totrack|tracking|cookie|profiling|profilage|profilaz|profilac|profilier|profilow|photo|foto|bildrecht"
+    r"|thirdpart|terzepart|aterzi|andritte|pourlestiers|terceros|aanderden|podmiotomtrzecim"
+)
+_BY_MAIL = re.compile(r"newsletter|mailing|marketing|emails|contact|nieuwsbrief|infolettre|boletin|рассыл")
+# What is told of a subscription besides whether there is one: where it came from, what it costs, on which terms.
+_ASIDE = re.compile(
+    r"\w*(?:source|quelle|seite)|sorgente|origine?|origem|fuente|fonte|bron|zrodlo|источник|herkunft|refer+er|page|url"
+    r"|ip|tier|plan|tarifa?|preis|price|prix|precio|prezzo|prijs|cost|amount|currency|wahrung|interval|intervall|gifted"
+)
+# Whose state it is, where it is none of a subscription.
+_OF_ELSE = re.compile(
+    r"\b(?:lead|order|deal|opportunity|lifecycle|payment|billing|invoice|loan|tax|marital|civil|family|relationship"
+    r"|attendee|attendance|patron|employment|job|student|health|ticket|shipping|shipment|project|visa|kyc)\b"
+)
 # What has such a root in it and says nothing of the sort.
-_HARMLESS = re.compile(r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing")
+_HARMLESS = re.compile(
+    r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing"
+    r"|mailing(?:address|street|city|(?:state|province|country)(?:province|code)?|zip(?:postal)?(?:code)?|postal(?:code)?|postcode"
+    r"|latitude|longitude|geocodeaccuracy)(?:line)?\d*$"
+)
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
 _ENDS = re.compile(
     r"(?<!front )(?<!back )(?<!high )\b(?:subscription|newsletter|membership|abo|abonnement|laufzeit|vertrags?)?"
@@ -263,7 +290,7 @@ def _worded(text: str) -> str:
 
 
 def kind(title: str) -> str:
-    """What a title smells of: one of `STATES`, "other" for another channel than mail, `ASKED`, or ""."""
+    """What a title smells of: one of `STATES`, "other" for something else than mail, `ASKED`, or ""."""
     plain, words = folded(title[:100]), _worded(title[:100])
     if _HARMLESS.search(plain):
         return ""
@@ -285,6 +312,8 @@ def _kind(title: str, plain: str) -> str:
     if found == "other":
         under = next((kind for kind, roots in _KINDS[1:] if roots.search(plain)), "")
         return under if not under or "email" in plain else "other"
+    if found in ("state", "confirmed") and _ELSE.search(plain):
+        return ASKED if _BY_MAIL.search(plain) else "other"
     if found == "state" and re.search("disabled", plain):
         return "left_at"
     return found
@@ -305,10 +334,21 @@ def counts(title: str) -> bool:
     return bool(_COUNTS.search(folded(title[:100])))
 
 
+def aside(title: str) -> bool:
+    """Whether a title that smells of consent tells something besides it, or the state of something else."""
+    words = _worded(title[:100])
+    return any(map(_ASIDE.fullmatch, words.split())) or bool(_OF_ELSE.search(words))
+
+
+_SAID = re.compile(r"([^\W\d]+)[,!.](?!\d)")
+
+
 @lru_cache(maxsize=2_000)
 def word(cell: str) -> str:
-    """A cell as `WORDS` has it."""
-    return re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
+    """A cell as `WORDS` has it; of "Yes, please" and "Nein!" the first word."""
+    found = re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
+    said = _SAID.match(found)
+    return said[1] if said and said[1] in YES | NO else found
 
 
 @lru_cache(maxsize=2_000)
@@ -329,8 +369,9 @@ def smells(value: str) -> bool:
 
 _NOT_SAID = re.compile(_NOT)
 _PLAIN = frozenset(
-    ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk")
-)
+    ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk",
+     "neu", "wartend", "nouveau", "nuevo", "nuovo", "novo", "nieuw", "nowy", "новыи", "rebote", "reclamo")
+)  # fmt: skip
 
 
 def reason(title: str, default: str = BLOCKED) -> str:
@@ -338,7 +379,10 @@ def reason(title: str, default: str = BLOCKED) -> str:
     plain = folded(title)
     if re.search(r"bounc|rebond|rebot|rimbalz|devolvid|studs|退信|バウンス|undeliver|unzustell", plain):
         return BOUNCED
-    if re.search(r"complain|spam|abuse", plain):
+    if re.search(
+        r"complain|spam|abuse|plainte|beschwerd|queja|reclamac|denuncia|klacht|skarg|жалоб|скарг|投诉|投訴|신고|sikayet|klagomal",
+        plain,
+    ):
         return COMPLAINED
     return default
 
