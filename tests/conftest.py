@@ -14,6 +14,7 @@ sys.dont_write_bytecode = False
 os.environ["PREMAILER_CACHE_MAXSIZE"] = "20000"
 
 import gc
+import importlib
 import shutil
 import signal
 import sqlite3
@@ -22,7 +23,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -104,9 +105,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 + (len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
-# What is imported and collected stays for as long as the tests run: to look through it for garbage again and again
-# would be a good part of their time. Tests make garbage as before, and that is looked through.
+# What is imported and collected stays for as long as the tests run: to look through it for garbage, be it once, would
+# be a good part of their time. Tests make garbage as before, and that is looked through.
 gc.disable()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin with another part of the modules in each worker: so each is compiled by one of them, where none is yet."""
+    mine = getattr(session.config, "workerinput", None)
+    here = Path(__file__).parent
+    if mine is None or [Path(name).resolve() for name in session.config.args] != [here]:
+        return
+    for path in sorted(here.glob("test_*.py"))[int(mine["workerid"].removeprefix("gw")) :: mine["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):  # collecting will say it
+            importlib.import_module(path.stem)
 
 
 # What both databases have of their own is asked here of both. DIGEST_ENGINES=other asks the rest on PostgreSQL, that
@@ -149,7 +161,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     gc.enable()
-    gc.collect()
     gc.freeze()
 
 
