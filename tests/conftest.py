@@ -446,24 +446,27 @@ def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Databas
     opened.close()
 
 
-_filled: dict[str, sqlite3.Connection] = {}
+_filled: dict[tuple[str, int], sqlite3.Connection] = {}
 
 
 def fill_once(database: Database, what: str, fill: Callable[[], object]) -> None:
-    """Fill a new database, where it is a file with what the first test of this process that asked for `what` got.
+    """Fill a database, where it is a file with what the first test of this process got that asked for `what` as it is.
 
     For what takes longer to fill than most tests take that look at it, and is the same for all of them.
     """
     if database.engine.name != "sqlite":
         fill()
         return
-    known = what in _filled
-    if not known:
-        fill()
-        _filled[what] = sqlite3.connect(":memory:", check_same_thread=False)
     raw = database.engine.raw_connection()
-    here, there = cast(sqlite3.Connection, raw.driver_connection), _filled[what]
-    (there if known else here).backup(here if known else there)
+    here = cast(sqlite3.Connection, raw.driver_connection)
+    same = what, hash(here.serialize())
+    if same in _filled:
+        _filled[same].backup(here)
+    else:
+        fill()
+        if len(_filled) < 100:  # a megabyte each
+            _filled[same] = sqlite3.connect(":memory:", check_same_thread=False)
+            here.backup(_filled[same])
     raw.close()
 
 
