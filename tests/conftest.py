@@ -22,7 +22,7 @@ import ssl
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -403,19 +403,23 @@ def kept_postgres(postgres_server: str, upgraded_postgres: str) -> Iterator[str]
 _begun: dict[tuple[str, ...], bytes] = {}
 
 
-def _begin(config: Config, now: datetime, upgraded: Path) -> Database:
-    """An upgraded file that knows the newsletters of the settings, open; what others had the same is kept as bytes."""
-    path = Path(config.database_url.removeprefix("sqlite:///"))
-    same = now.isoformat(), *config.newsletters
+def begun(path: Path, names: Iterable[str], *, now: datetime, upgraded: Path) -> Database:
+    """An upgraded file that knows these newsletters, open; what others had the same is kept as bytes."""
+    same = now.isoformat(), *names
     if same not in _begun:
         shutil.copy(upgraded, path)
-        opened = open_database(config.database_url)
-        newsletters.keep(opened, config.newsletters, now=now)
+        opened = open_database(f"sqlite:///{path}")
+        newsletters.keep(opened, names, now=now)
         opened.close()
         _begun[same] = path.read_bytes()
     else:
         path.write_bytes(_begun[same])
-    return open_database(config.database_url)
+    return open_database(f"sqlite:///{path}")
+
+
+def _begun_by(config: Config, clock: Clock, upgraded: Path) -> Database:
+    path = Path(config.database_url.removeprefix("sqlite:///"))
+    return begun(path, config.newsletters, now=clock(), upgraded=upgraded)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -433,7 +437,7 @@ def database(
         opened = open_database(url)
         newsletters.keep(opened, config.newsletters, now=clock())
     else:
-        opened = _begin(config, clock(), request.getfixturevalue("upgraded_sqlite"))
+        opened = _begun_by(config, clock, request.getfixturevalue("upgraded_sqlite"))
     yield opened
     opened.close()
 
@@ -441,7 +445,7 @@ def database(
 @pytest.fixture
 def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Database]:
     """The same as a file only: for tests whose promise does not hang on the kind of database."""
-    opened = _begin(config, clock(), upgraded_sqlite)
+    opened = _begun_by(config, clock, upgraded_sqlite)
     yield opened
     opened.close()
 
