@@ -39,8 +39,10 @@ import pydantic._internal._fields as pydantic_fields
 import pytest
 import sqlalchemy as sa
 import typer.main
+from anyio.from_thread import start_blocking_portal
 from cryptography.hazmat.primitives import serialization
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from digest import collect
@@ -277,6 +279,14 @@ def templates_forked() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def asked_in_one_loop() -> Iterator[None]:
+    """By itself a client of the pages has an event loop and threads of its own for each request."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TestClient, "portal", portal)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def found_out_once() -> Iterator[None]:
     """What libraries find out again and again, and is the same each time.
 
@@ -348,14 +358,18 @@ def config(configure: Callable[..., Config]) -> Config:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL of our own, without a database name; one for all workers of a run."""
+def lobby(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a run have in common."""
     base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def postgres_server(lobby: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL of our own, without a database name; one for all workers of a run."""
     with ExitStack() as running:
         try:
-            url = running.enter_context(
-                postgres.shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres")
-            )
+            url = running.enter_context(postgres.shared(lobby / "postgres"))
         except postgres.Missing as why:
             pytest.skip(str(why))
         yield url
@@ -377,10 +391,12 @@ def upgraded_postgres(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same as a file."""
-    path = tmp_path_factory.mktemp("upgraded") / "digest.db"
-    open_database(f"sqlite:///{path}", create=True).close()
+def upgraded_sqlite(lobby: Path) -> Path:
+    """The same as a file, made by the first worker that asks for it."""
+    path = lobby / "upgraded" / "digest.db"
+    with postgres.alone(lobby):
+        if not path.exists():
+            open_database(f"sqlite:///{path}", create=True).close()
     return path
 
 
