@@ -14,6 +14,7 @@ sys.dont_write_bytecode = False
 os.environ["PREMAILER_CACHE_MAXSIZE"] = "20000"
 
 import gc
+import importlib
 import shutil
 import signal
 import sqlite3
@@ -21,8 +22,8 @@ import ssl
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -38,8 +39,10 @@ import pydantic._internal._fields as pydantic_fields
 import pytest
 import sqlalchemy as sa
 import typer.main
+from anyio.from_thread import start_blocking_portal
 from cryptography.hazmat.primitives import serialization
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from digest import collect
@@ -104,9 +107,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 + (len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
-# What is imported and collected stays for as long as the tests run: to look through it for garbage again and again
-# would be a good part of their time. Tests make garbage as before, and that is looked through.
+# What is imported and collected stays for as long as the tests run: to look through it for garbage, be it once, would
+# be a good part of their time. Tests make garbage as before, and that is looked through.
 gc.disable()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin with another part of the modules in each worker: so each is compiled by one of them, where none is yet."""
+    mine = getattr(session.config, "workerinput", None)
+    here = Path(__file__).parent
+    if mine is None or [Path(name).resolve() for name in session.config.args] != [here]:
+        return
+    for path in sorted(here.glob("test_*.py"))[int(mine["workerid"].removeprefix("gw")) :: mine["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):  # collecting will say it
+            importlib.import_module(path.stem)
 
 
 # What both databases have of their own is asked here of both. DIGEST_ENGINES=other asks the rest on PostgreSQL, that
@@ -149,8 +163,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     gc.enable()
-    gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)  # as commands do
 
 
 def pytest_unconfigure() -> None:
@@ -265,6 +279,14 @@ def templates_forked() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def asked_in_one_loop() -> Iterator[None]:
+    """By itself a client of the pages has an event loop and threads of its own for each request."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TestClient, "portal", portal)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def found_out_once() -> Iterator[None]:
     """What libraries find out again and again, and is the same each time.
 
@@ -336,14 +358,18 @@ def config(configure: Callable[..., Config]) -> Config:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL of our own, without a database name; one for all workers of a run."""
+def lobby(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a run have in common."""
     base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def postgres_server(lobby: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL of our own, without a database name; one for all workers of a run."""
     with ExitStack() as running:
         try:
-            url = running.enter_context(
-                postgres.shared((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres")
-            )
+            url = running.enter_context(postgres.shared(lobby / "postgres"))
         except postgres.Missing as why:
             pytest.skip(str(why))
         yield url
@@ -365,10 +391,12 @@ def upgraded_postgres(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def upgraded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same as a file."""
-    path = tmp_path_factory.mktemp("upgraded") / "digest.db"
-    open_database(f"sqlite:///{path}", create=True).close()
+def upgraded_sqlite(lobby: Path) -> Path:
+    """The same as a file, made by the first worker that asks for it."""
+    path = lobby / "upgraded" / "digest.db"
+    with postgres.alone(lobby):
+        if not path.exists():
+            open_database(f"sqlite:///{path}", create=True).close()
     return path
 
 
@@ -388,6 +416,28 @@ def kept_postgres(postgres_server: str, upgraded_postgres: str) -> Iterator[str]
         yield url
 
 
+_begun: dict[tuple[str, ...], bytes] = {}
+
+
+def begun(path: Path, names: Iterable[str], *, now: datetime, upgraded: Path) -> Database:
+    """An upgraded file that knows these newsletters, open; what others had the same is kept as bytes."""
+    same = now.isoformat(), *names
+    if same not in _begun:
+        shutil.copy(upgraded, path)
+        opened = open_database(f"sqlite:///{path}")
+        newsletters.keep(opened, names, now=now)
+        opened.close()
+        _begun[same] = path.read_bytes()
+    else:
+        path.write_bytes(_begun[same])
+    return open_database(f"sqlite:///{path}")
+
+
+def _begun_by(config: Config, clock: Clock, upgraded: Path) -> Database:
+    path = Path(config.database_url.removeprefix("sqlite:///"))
+    return begun(path, config.newsletters, now=clock(), upgraded=upgraded)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(
     request: pytest.FixtureRequest, config: Config, clock: Clock, monkeypatch: pytest.MonkeyPatch
@@ -400,11 +450,10 @@ def database(
     if request.param == "postgres":
         url = request.getfixturevalue("kept_postgres")
         postgres.emptied(url)
+        opened = open_database(url)
+        newsletters.keep(opened, config.newsletters, now=clock())
     else:
-        url = config.database_url
-        shutil.copy(request.getfixturevalue("upgraded_sqlite"), url.removeprefix("sqlite:///"))
-    opened = open_database(url)
-    newsletters.keep(opened, config.newsletters, now=clock())
+        opened = _begun_by(config, clock, request.getfixturevalue("upgraded_sqlite"))
     yield opened
     opened.close()
 
@@ -412,31 +461,32 @@ def database(
 @pytest.fixture
 def box(config: Config, clock: Clock, upgraded_sqlite: Path) -> Iterator[Database]:
     """The same as a file only: for tests whose promise does not hang on the kind of database."""
-    shutil.copy(upgraded_sqlite, config.database_url.removeprefix("sqlite:///"))
-    opened = open_database(config.database_url)
-    newsletters.keep(opened, config.newsletters, now=clock())
+    opened = _begun_by(config, clock, upgraded_sqlite)
     yield opened
     opened.close()
 
 
-_filled: dict[str, sqlite3.Connection] = {}
+_filled: dict[tuple[str, int], sqlite3.Connection] = {}
 
 
 def fill_once(database: Database, what: str, fill: Callable[[], object]) -> None:
-    """Fill a new database, where it is a file with what the first test of this process that asked for `what` got.
+    """Fill a database, where it is a file with what the first test of this process got that asked for `what` as it is.
 
     For what takes longer to fill than most tests take that look at it, and is the same for all of them.
     """
     if database.engine.name != "sqlite":
         fill()
         return
-    known = what in _filled
-    if not known:
-        fill()
-        _filled[what] = sqlite3.connect(":memory:", check_same_thread=False)
     raw = database.engine.raw_connection()
-    here, there = cast(sqlite3.Connection, raw.driver_connection), _filled[what]
-    (there if known else here).backup(here if known else there)
+    here = cast(sqlite3.Connection, raw.driver_connection)
+    same = what, hash(here.serialize())
+    if same in _filled:
+        _filled[same].backup(here)
+    else:
+        fill()
+        if len(_filled) < 100:  # a megabyte each
+            _filled[same] = sqlite3.connect(":memory:", check_same_thread=False)
+            here.backup(_filled[same])
     raw.close()
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-from conftest import MONDAY
+from conftest import MONDAY, Clock, fill_once
+from mailing import owe, send
 
 from digest import hear, line
 from digest.config import Config
@@ -41,6 +42,28 @@ def sent(config: Config) -> dict[str, Sent]:
             str(email.message_from_string(head)["Return-Path"]).strip("<>"), to, message.as_string().strip()
         )
     return found
+
+
+_mails: dict[str, list[bytes]] = {}
+
+
+def letters(database: Database, config: Config, clock: Clock, *people: str) -> dict[str, Sent]:
+    """Letters to these people, as they went out: once for all tests of a process with the same settings."""
+    folder = config.maildir / "new"
+    what = f"letters to {people} with {config.secret_key.get_secret_value()} and {config!r}"
+    what = what.replace(str(folder.parent.parent), "").replace(str(database.engine.url), "")
+
+    def write() -> None:
+        owe(database, config, *people)
+        send(database, config, clock)
+        _mails[what] = [path.read_bytes() for path in sorted(folder.iterdir())]
+
+    fill_once(database, what, write)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for number, mail in enumerate(_mails[what]):
+            (folder / f"{number}").write_bytes(mail)
+    return sent(config)
 
 
 def bounce(

@@ -58,13 +58,14 @@ def tree(path: Path) -> ast.Module:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Nothing of a tree is garbage: to look for some as it grows takes twice as long as to make it."""
+    """Nothing of a tree is garbage: to look for some as it grows, or later, takes longer than to make it."""
     collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collects:
+            gc.freeze()
             gc.enable()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from io import BytesIO
 
-from conftest import MONDAY, Clock
+from conftest import MONDAY, Clock, fill_once
 from sqlmodel import col, select
 
 from digest import deliver, subscribe
@@ -28,8 +29,14 @@ def readers(number: int, domain: str = "example.org") -> list[str]:
 
 def owe(database: Database, config: Config, *emails: str, newsletter: str = "daily") -> None:
     """Subscribe people and owe each a letter of one small edition."""
+    sender, secret = config.newsletters[newsletter].sender, config.secret_key.get_secret_value()
+    what = f"{newsletter}, of {sender}, with {secret}, to {emails}"
+    fill_once(database, what, lambda: _owe(database, newsletter, sender, secret, emails))
+
+
+def _owe(database: Database, newsletter: str, sender: str, secret: str, emails: Sequence[str]) -> None:
     # Imported, which is quicker than adding one after the other: hundreds of readers are made again and again.
-    terms = subscribe.Terms("test", MONDAY, (), secret=config.secret_key.get_secret_value(), vouched_by="test")
+    terms = subscribe.Terms("test", MONDAY, (), secret=secret, vouched_by="test")
     subscribe.import_csv(database, BytesIO("\n".join(["email", *emails]).encode()), terms, newsletter=newsletter)
     with database.write() as session:
         paper = newsletters.lock(session, newsletter)
@@ -39,7 +46,7 @@ def owe(database: Database, config: Config, *emails: str, newsletter: str = "dai
             number=paper.edition_number,
             composed_at=MONDAY,
             upto_seq=paper.seq,
-            sender=config.newsletters[newsletter].sender,
+            sender=sender,
         )
         session.add(edition)
         session.flush()

@@ -71,7 +71,7 @@ def _own(settings: Mapping[str, str]) -> Iterator[str]:
 def _common(lobby: Path) -> Iterator[str]:
     lobby.mkdir(exist_ok=True)
     here, where = lobby / f"user-{os.getpid()}", lobby / "folder"
-    with _alone(lobby):
+    with alone(lobby):
         if not any(lobby.glob("user-*")):
             where.write_text(str(_start(THROWAWAY)))
         here.touch()
@@ -79,14 +79,15 @@ def _common(lobby: Path) -> Iterator[str]:
     try:
         yield _url(folder)
     finally:
-        with _alone(lobby):
+        with alone(lobby):
             here.unlink()
             if not any(lobby.glob("user-*")):
                 _stop(folder)
 
 
 @contextmanager
-def _alone(lobby: Path) -> Iterator[None]:
+def alone(lobby: Path) -> Iterator[None]:
+    """While no other process is alone there."""
     with (lobby / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

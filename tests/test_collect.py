@@ -7,7 +7,6 @@ import gzip
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -31,6 +30,7 @@ import h2.connection
 import h2.events
 import pytest
 import trustme
+from conftest import begun
 from corpus import CORPUS
 from sqlmodel import select
 from typer.testing import CliRunner, Result
@@ -44,7 +44,7 @@ from digest.config import Collect, Config
 from digest.errors import FetchError
 from digest.models import Feed, FeedState
 from digest.parse import worker
-from digest.store import Database, feed_claims, feeds, newsletters, open_database
+from digest.store import Database, feed_claims, feeds, newsletters
 from digest.store.story_tables import Entry
 
 MONDAY = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -134,8 +134,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def database(tmp_path: Path, upgraded_sqlite: Path) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{shutil.copy(upgraded_sqlite, tmp_path)}")
-    newsletters.keep(database, ["daily"], now=MONDAY)
+    database = begun(tmp_path / "digest.db", ["daily"], now=MONDAY, upgraded=upgraded_sqlite)
     yield database
     database.close()
 

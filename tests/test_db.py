@@ -19,7 +19,9 @@ import releases
 import sqlalchemy as sa
 from conftest import MONDAY
 from dying import killed
+from typer.testing import CliRunner
 
+from digest.cli import app
 from digest.errors import BadInput, ConfigError, StorageError, TryAgain, Unavailable, UserError
 from digest.store import backups, copied_rows, copies, newsletters, open_database, schema, soundness, upgrades, witness
 from digest.store import database as store_database
@@ -429,11 +431,19 @@ class Old:
         return sorted((self.folder / "digest.db.upgrades").glob("*.tar"))
 
 
+@pytest.fixture(scope="module")
+def begun_settings(begun_as_copies, tmp_path_factory) -> str:
+    """What `digest init` writes."""
+    folder = tmp_path_factory.mktemp("begun")
+    done = CliRunner().invoke(app, ["-c", str(folder), "init"])
+    assert done.exit_code == 0, done.output
+    return (folder / "digest.toml").read_text()
+
+
 @pytest.fixture
-def old(digest, tmp_path, at) -> Old:
+def old(digest, begun_settings, tmp_path, at) -> Old:
     at(MONDAY)
-    assert digest("init").returncode == 0
-    (tmp_path / "digest.db").unlink()
+    (tmp_path / "digest.toml").write_text(begun_settings)
     releases.load("2026-11", f"sqlite:///{tmp_path / 'digest.db'}")
     return Old(digest, tmp_path)
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import MONDAY, on_sqlite
 from editions import demo_feeds, page_of
-from mailing import MARKS, owe, send
+from mailing import MARKS, send
 from sqlmodel import col, select
 
 from digest import hear, line, render, sign
@@ -167,8 +167,7 @@ def config(configure):
 @pytest.fixture
 def address(database, config, clock):
     """Ada's, for choices."""
-    owe(database, config, ADA, "bob@example.org")
-    send(database, config, clock)
+    hearing.letters(database, config, clock, ADA, "bob@example.org")
     return sign.choices_address(ada(database).id, key=config.keys[0], domain="", mailbox=config.mail.address)
 
 

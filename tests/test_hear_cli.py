@@ -8,7 +8,6 @@ import shutil
 
 import hearing
 import pytest
-from mailing import owe, send
 from typer.testing import CliRunner
 
 from digest.cli import app
@@ -36,8 +35,7 @@ def digest(tmp_path, upgraded_sqlite, clock, monkeypatch, at):
     config = load(tmp_path / "digest.toml")
     database = open_database(config.database_url)
     newsletters.keep(database, config.newsletters, now=clock())
-    owe(database, config, ADA, BOB)
-    send(database, config, clock)
+    letters = hearing.letters(database, config, clock, ADA, BOB)
     database.close()
     at(clock())
 
@@ -47,7 +45,7 @@ def digest(tmp_path, upgraded_sqlite, clock, monkeypatch, at):
         assert "Traceback" not in done.output
         return done
 
-    run.letters = hearing.sent(config)
+    run.letters = letters
     return run
 
 

@@ -13,7 +13,6 @@ import pytest
 import trustme
 from conftest import MONDAY, on_sqlite
 from imapserver import DROP, HANG, ImapServer
-from mailing import owe, send
 from test_hear_reading import ADA, BOB, kept, standing
 
 from digest import hear, line
@@ -31,9 +30,7 @@ def config(configure):
 
 @pytest.fixture
 def letters(database, config, clock):
-    owe(database, config, ADA, BOB)
-    send(database, config, clock)
-    return hearing.sent(config)
+    return hearing.letters(database, config, clock, ADA, BOB)
 
 
 @pytest.fixture

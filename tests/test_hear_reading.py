@@ -37,9 +37,7 @@ def config(configure):
 @pytest.fixture
 def letters(database, config, clock):
     """Letters to Ada and Bob, as they went out."""
-    owe(database, config, ADA, BOB)
-    send(database, config, clock)
-    return hearing.sent(config)
+    return hearing.letters(database, config, clock, ADA, BOB)
 
 
 def standing(database, email):

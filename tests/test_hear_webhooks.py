@@ -58,9 +58,7 @@ def config(configure):
 
 @pytest.fixture
 def letters(database, config, clock):
-    owe(database, config, ADA, BOB)
-    send(database, config, clock)
-    return hearing.sent(config)
+    return hearing.letters(database, config, clock, ADA, BOB)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from conftest import MONDAY
+from conftest import MONDAY, fill_once
 from mailing import send
 from people import enrol
 from sqlmodel import Session, select
@@ -78,7 +78,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def all_here(database: Database) -> Database:
     """Seven readers, of whom three want it at hours of their own, and a story of each topic."""
-    come(database)
+    fill_once(database, "all here", lambda: come(database))
     return database
 
 

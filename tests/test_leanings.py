@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from conftest import MONDAY, on_sqlite
+from conftest import MONDAY, fill_once, on_sqlite
 from people import SECRET
 from postgres import wait_until_somebody_waits
 from sqlmodel import select
@@ -380,11 +380,14 @@ def test_the_page_of_a_mail_for_everybody_has_no_such_links(database, configure,
 
 @pytest.fixture
 def client(database, config, clock):
-    join(database, "ada")
-    news(database)
-    for n in range(30):
-        tell(database, f"Common words {n}", by=["z.example"], rank=-5)
-    compose(database, config)
+    def fill() -> None:
+        join(database, "ada")
+        news(database)
+        for n in range(30):
+            tell(database, f"Common words {n}", by=["z.example"], rank=-5)
+        compose(database, config)
+
+    fill_once(database, "leanings", fill)
     return TestClient(application(database, config, clock=clock))
 
 

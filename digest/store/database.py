@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cache
 from glob import escape as glob_escape
 from importlib import import_module
 from itertools import islice
@@ -406,6 +407,7 @@ def _nameless(url: str) -> dict[str, Any]:
     return {"prepare_threshold": None} if url.startswith("postgresql+psycopg:") else {}
 
 
+@cache
 def head() -> str:
     """The newest revision this release knows. Read from the names, so that Alembic need not be imported."""
     return max((p.name.partition("_")[0] for p in (MIGRATIONS / "versions").glob("[0-9]*.py")), default="0000")
@@ -426,7 +428,7 @@ def judge_revision(found: str | None) -> None:
             f"the database is of a newer digest (revision {found}, this release knows {newest})",
             hint="use that release again, or a backup made before it",
         )
-    if found is not None and not any((MIGRATIONS / "versions").glob(f"{glob_escape(found)}_*.py")):
+    if found not in (None, newest) and not any((MIGRATIONS / "versions").glob(f"{glob_escape(found)}_*.py")):
         raise StorageError(
             f"the database is of no release of digest (revision {found[:40]})", hint="is `database` the right one?"
         )
