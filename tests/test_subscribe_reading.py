@@ -898,6 +898,16 @@ def test_a_plan_counts_what_a_large_file_would_do(database):
     assert plans[1].large == ()
 
 
+@on_sqlite
+def test_a_plan_says_of_who_bounced_or_complained_that_they_get_no_letters(database):
+    plans = []
+    take(database, "email,status\na@example.com,bounced\nb@example.com,subscribed\n", dry_run=True, agree=plans.append)
+    assert [(row.email, row.outcome) for row in plans[0].sample] == [
+        ("a@example.com", "no letters"),
+        ("b@example.com", imports.NEW),
+    ]
+
+
 def test_titles_and_words_agree_on_their_kinds():
     for title in (*titles.TITLES["left_at"], *titles.TITLES["blocked"]):
         assert titles.kind(title) in ("left_at", "blocked"), title

@@ -39,7 +39,8 @@ def told(plan: Plan) -> Iterator[str]:
     counts = {name.replace("_", " "): number for name in _OUTCOMES if (number := getattr(plan.counts, name))}
     yield f"{plan.counts.rows:,} rows; {in_words(counts) or 'nothing comes of them'}"
     if plan.counts.suppressed:
-        yield f"{plan.counts.suppressed:,} addresses get no letters from now on"
+        many = plan.counts.suppressed
+        yield f"{many:,} {'address gets' if many == 1 else 'addresses get'} no letters from now on"
     for row in plan.sample:
         since = f"{row.since:%Y-%m-%d}" if row.since else ""
         parts = (row.email, row.state, row.name, ", ".join(row.tags), since, row.outcome)

@@ -181,6 +181,7 @@ def refuse_bombs(body: bytes) -> None:
 
 
 _DOCTYPE = re.compile(rb"<!DOCTYPE\s[^\[<>]{0,1000}+\[")
+_SUBSET_ENDS = re.compile(rb"\]\s*+>")
 _NAMED = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&([A-Za-z_][\w.-]*);", re.S)
 
 
@@ -190,7 +191,7 @@ def unfolded(body: bytes) -> bytes:
     feedparser knows some of them in some lines only. For a document that `refuse_bombs` took.
     """
     opened = _DOCTYPE.search(body) if b"<!ENTITY" in body else None
-    closed = re.compile(rb"\]\s*+>").search(body, opened.end()) if opened else None
+    closed = _SUBSET_ENDS.search(body, opened.end()) if opened else None
     if not opened or not closed:
         return body
     declared = [found for found in _ENTITY.finditer(body, opened.end(), closed.start()) if not found[1]]

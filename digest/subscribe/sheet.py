@@ -94,12 +94,12 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     separator, first = _separator(lines)
     if all(_speaks_of_address(cell) for cell in first if cell.strip()):
         return Sheet(found, "", [], first[:1], _plain_list(lines), text)
-    records = _records(lines, separator)
-    if any(_like_address(cell.strip().strip("<>")) for cell in first):
+    titled = not any(_like_address(cell.strip().strip("<>")) for cell in first)
+    records = _records(lines, separator, titled=titled)
+    if not titled:
         return Sheet(found, separator, [], first, records, text)
     header = next(records, Record(1, 1, first)).cells
-    rows = (record for record in records if not _again(record.cells, header))
-    return Sheet(found, separator, [cell.strip() for cell in header], first, rows, text)
+    return Sheet(found, separator, [cell.strip() for cell in header], first, records, text)
 
 
 _OPENED = "open it and save it as CSV (UTF-8)"
@@ -283,9 +283,13 @@ def bare(title: str) -> str:
     return re.sub(r"[\W_]+", "", title.lower())
 
 
-def _records(lines: _Lines, separator: str) -> Iterator[Record]:
-    """The rows, blank ones left out. A quote that is never closed costs its own line and no other."""
+def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]:
+    """The rows, blank ones left out. A quote that is never closed costs its own line and no other.
+
+    Where the first one is a header (`titled`) it is given once, though it may stand there again.
+    """
     reader = csv.reader(lines, delimiter=separator)
+    header: list[str] = []
     while True:
         lines.begin()
         start = lines.number + 1
@@ -306,9 +310,13 @@ def _records(lines: _Lines, separator: str) -> Iterator[Record]:
         elif len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
             # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
             problem = "a cell runs over several lines and holds an address: is a quote missing?"
-        elif any('="' in line for line in lines.taken):
+        elif '="' in lines.taken[0] or (len(lines.taken) > 1 and any('="' in line for line in lines.taken)):
             cells = [_as_shown(cell) for cell in cells]
         if any(cells):
+            if cells == header or (cells[0][:1] == "\ufeff" and _behind_mark(cells) == header):
+                continue  # as where files were put one behind the other
+            if titled:
+                header, titled = cells, False
             yield Record(start, lines.number, cells, problem)
 
 
@@ -318,9 +326,9 @@ def _as_shown(cell: str) -> str:
     return inner[2:-1].replace('""', '"') if len(inner) > 2 and inner.startswith('="') and inner[-1] == '"' else cell
 
 
-def _again(cells: list[str], header: list[str]) -> bool:
-    """Whether the header stands there once more, as where files were put one behind the other."""
-    return cells == header or (cells[0][:1] == "\ufeff" and [cells[0][1:].strip('"'), *cells[1:]] == header)
+def _behind_mark(cells: list[str]) -> list[str]:
+    """A row behind the mark of byte order with which the second of two files began."""
+    return [cells[0][1:].strip('"'), *cells[1:]]
 
 
 _UNCLOSED = "a quote is opened and not closed"

@@ -194,9 +194,10 @@ class _Sample:
     def rows(self, outcomes: Mapping[str, str]) -> tuple[SampleRow, ...]:
         by_kind: dict[str, list[SampleRow]] = {}
         for key, row in self._found:
-            by_kind.setdefault(row.state.partition(" ")[0], []).append(
-                replace(row, outcome=row.outcome or outcomes.get(key, ""))
-            )
+            kind, outcome = row.state.partition(" ")[0], row.outcome or outcomes.get(key, "")
+            if outcome == imports.KNOWN and kind not in set(SubscriptionState):
+                outcome = "no letters"  # it is no subscriber's row, but bars an address
+            by_kind.setdefault(kind, []).append(replace(row, outcome=outcome))
         turns = [row for turn in zip_longest(*by_kind.values()) for row in turn if row is not None]
         return tuple(sorted(turns[:SAMPLES], key=lambda row: row.line))
 
