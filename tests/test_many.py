@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from conftest import MONDAY
+from conftest import MONDAY, fill_once
 from people import SECRET, enrol, typed
 from postgres import wait_until_somebody_waits
 from sqlmodel import select
@@ -50,6 +50,11 @@ def local(box):
 
 
 def filled(database):
+    fill_once(database, "people to choose from", lambda: fill(database))
+    return database
+
+
+def fill(database):
     newsletters.keep(database, ["daily", "weekly"], now=MONDAY)
     with database.write() as session:
         enrol(session, "Ada@example.org", known_topics=TOPICS, topics=["ai"], tags=["VIP"])
@@ -82,7 +87,6 @@ def filled(database):
                 settled_at=MONDAY,
             )
         )
-    return database
 
 
 FOUND = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from conftest import MONDAY
+from conftest import MONDAY, fill_once
 from people import enrol
 from starlette.testclient import TestClient
 
@@ -35,13 +35,17 @@ def config(configure):
 
 @pytest.fixture
 def client(database, config, clock):
+    fill_once(database, f"two with {config.lasting_key}", lambda: fill(database, config))
+    return TestClient(application(database, config, clock=clock), client=("198.51.100.7", 4711))
+
+
+def fill(database, config):
     with database.write() as session:
         for email in ("ada@example.org", "bob@example.org"):
             enrol(
                 session, email, newsletter="daily", name="Ada", how="test", now=MONDAY,
                 secret=config.lasting_key, known_topics=NEWS["daily"]["topics"],
             )  # fmt: skip
-    return TestClient(application(database, config, clock=clock), client=("198.51.100.7", 4711))
 
 
 def link(database, config, purpose=sign.Purpose.PREFERENCES, email="ada@example.org", newsletter="daily") -> str:

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import MONDAY, on_sqlite
+from conftest import MONDAY, fill_once, on_sqlite
 from forked import Command
 from people import enrol
 from sqlmodel import select
@@ -49,6 +49,11 @@ def config(configure):
 @pytest.fixture
 def filled(database, config):
     """Six entries of three feeds wait, and one subscriber."""
+    fill_once(database, "six entries", lambda: fill(database, config))
+    return database
+
+
+def fill(database, config):
     with database.write() as session:
         paper = newsletters.find(session, "daily")
         for number, title in enumerate(TITLES):
@@ -77,7 +82,6 @@ def filled(database, config):
             known_topics=(),
             now=MONDAY - timedelta(days=1),
         )
-    return database
 
 
 def composed(database, config):
