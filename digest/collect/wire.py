@@ -1,7 +1,8 @@
 """The connection below a request: to an address that was checked, or through a proxy, and tolerant of odd headers.
 
 httpx's transport without its client: redirects, cookies and logins are decided on in `fetch`, with our own checks, and
-a third of the time per request is saved. Connections are the event loop's own, which saves another third.
+a third of the time per request is saved. Connections are the event loop's own, which saves another third. HTTP/1.1 is
+h11's, spoken without httpcore between: one request on a connection needs no pool, locks, nor anyio to make them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
+import h11
 import httpcore
 
 from digest.collect.client import httpx
@@ -23,7 +25,8 @@ from digest.config.value_types import server_url
 from digest.dataclass import dataclass
 
 _MUCH = 256 * 1024  # bytes of a body that wait to be read
-_MAX_HEAD = 100 * 1024  # bytes of a head, as h11 bounds it
+_MAX_HEAD = 100 * 1024  # bytes of a head
+_AT_ONCE = 64 * 1024  # bytes that are read
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -90,34 +93,24 @@ class Transport:
         port = url.port or {"http": 80, "https": 443}[url.scheme]
         context = self._context(ca_file) if url.scheme == "https" else None
         origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
-        connection: httpcore.AsyncConnectionInterface
         if proxy:
-            connection = _by_proxy(proxy, origin, context)
+            connection: _Connection = _Httpcore(_by_proxy(proxy, origin, context))
         else:
             try:
-                connection = await _direct(addresses, origin, context, _timeout(request))
+                connection = await _direct(addresses, origin, context, request)
             except (httpcore.TimeoutException, httpcore.NetworkError) as error:
                 raise _as_httpx(error, request) from error
-        assert isinstance(request.stream, httpx.AsyncByteStream)
         try:
-            response = await connection.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
+            said = await connection.ask(request)
         except BaseException as error:
             await connection.aclose()
             raise _as_httpx(error, request) from error
         return httpx.Response(
-            response.status,
+            said.status,
             request=request,
-            headers=response.headers,
-            stream=_Body(response.aiter_stream(), connection, request),
-            extensions=response.extensions,
+            headers=said.headers,
+            stream=_Body(said.body, connection, request),
+            extensions=said.extensions,
         )
 
     def _context(self, ca_file: str) -> ssl.SSLContext:
@@ -128,24 +121,24 @@ class Transport:
         return self._ssl[ca_file]
 
 
-def _timeout(request: httpx.Request) -> float | None:
-    """Seconds for connecting, where a client says so: who asks without one bounds the whole."""
+def _timeout(request: httpx.Request, what: str) -> float | None:
+    """Seconds for it, where a client says so: who asks without one bounds the whole."""
     times: dict[str, float | None] = request.extensions.get("timeout", {})
-    return times.get("connect")
+    return times.get(what)
 
 
 async def _direct(
-    addresses: Sequence[str], origin: httpcore.Origin, context: ssl.SSLContext | None, seconds: float | None
-) -> httpcore.AsyncConnectionInterface:
+    addresses: Sequence[str], origin: httpcore.Origin, context: ssl.SSLContext | None, request: httpx.Request
+) -> _Connection:
     """One connection to one of the addresses of an origin."""
-    host = origin.host.decode("ascii")
+    host, seconds = origin.host.decode("ascii"), _timeout(request, "connect")
     stream = await _Pinned(addresses).connect_tcp(host, origin.port, timeout=seconds)
     if context is not None:
         stream = await stream.start_tls(context, host, timeout=seconds)
         spoken = stream.get_extra_info("ssl_object")
         if spoken is not None and spoken.selected_alpn_protocol() == "h2":
-            return httpcore.AsyncHTTP2Connection(origin=origin, stream=stream)
-    return httpcore.AsyncHTTP11Connection(origin=origin, stream=stream)
+            return _Httpcore(httpcore.AsyncHTTP2Connection(origin=origin, stream=stream))
+    return _Http11(stream)
 
 
 def _by_proxy(proxy: str, origin: httpcore.Origin, context: ssl.SSLContext | None) -> httpcore.AsyncConnectionInterface:
@@ -166,10 +159,95 @@ def _by_proxy(proxy: str, origin: httpcore.Origin, context: ssl.SSLContext | Non
     return pool.create_connection(origin)
 
 
+@dataclass(frozen=True)
+class _Said:
+    """The head of an answer, its body still to come."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: AsyncIterator[bytes]
+    extensions: MutableMapping[str, Any]
+
+
+class _Connection(Protocol):
+    """Takes one request. Raises httpcore's errors; it is closed by who asked."""
+
+    async def ask(self, request: httpx.Request) -> _Said: ...
+    async def aclose(self) -> None: ...
+
+
+class _Httpcore:
+    """HTTP/2, and whatever goes through a proxy."""
+
+    def __init__(self, connection: httpcore.AsyncConnectionInterface) -> None:
+        self._connection = connection
+        self.aclose = connection.aclose
+
+    async def ask(self, request: httpx.Request) -> _Said:
+        url = request.url
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        answer = await self._connection.handle_async_request(
+            httpcore.Request(
+                request.method,
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return _Said(answer.status, answer.headers, answer.aiter_stream(), answer.extensions)
+
+
+class _Http11:
+    """HTTP/1.1, as httpcore does it: who does not take all that we say may have answered nevertheless."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._spoken = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self.aclose = stream.aclose
+
+    async def ask(self, request: httpx.Request) -> _Said:
+        seconds = _timeout(request, "read")
+        try:
+            await self._stream.write(self._in_bytes(request), _timeout(request, "write"))
+        except httpcore.WriteError:
+            pass
+        while not isinstance(head := await self._heard(seconds), h11.Response):
+            if isinstance(head, h11.InformationalResponse) and head.status_code == 101:
+                break
+        extensions: dict[str, Any] = {"network_stream": self._stream}
+        extensions |= {"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason}
+        return _Said(head.status_code, head.headers.raw_items(), self._body(seconds), extensions)
+
+    def _in_bytes(self, request: httpx.Request) -> bytes:
+        """A request with its body, which is short."""
+        try:
+            head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+            parts = [head, *([h11.Data(data=request.content)] if request.content else []), h11.EndOfMessage()]
+            return b"".join(self._spoken.send(part) or b"" for part in parts)
+        except h11.LocalProtocolError as error:
+            raise httpcore.LocalProtocolError(error) from error
+
+    async def _body(self, seconds: float | None) -> AsyncIterator[bytes]:
+        while isinstance(piece := await self._heard(seconds), h11.Data):
+            yield bytes(piece.data)
+
+    async def _heard(self, seconds: float | None) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        while True:
+            try:
+                event = self._spoken.next_event()
+            except h11.RemoteProtocolError as error:
+                raise httpcore.RemoteProtocolError(error) from error
+            if event is not h11.NEED_DATA:
+                return event
+            data = await self._stream.read(_AT_ONCE, seconds)
+            if not data and self._spoken.their_state is h11.SEND_RESPONSE:
+                raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
+            self._spoken.receive_data(data)
+
+
 class _Body(httpx.AsyncByteStream):
-    def __init__(
-        self, chunks: AsyncIterator[bytes], connection: httpcore.AsyncConnectionInterface, request: httpx.Request
-    ) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], connection: _Connection, request: httpx.Request) -> None:
         self._chunks = chunks
         self._connection = connection
         self._request = request
