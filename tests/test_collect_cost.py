@@ -16,6 +16,7 @@ import anyio
 import h11
 import pytest
 import sqlalchemy as sa
+import sqlmodel
 import test_collect
 from sqlmodel import select
 from test_collect import MONDAY, Reply, Site, add, rss, run, settings, titles
@@ -41,6 +42,19 @@ def counted(database: Database) -> Iterator[Counter[str]]:
     sa.event.listen(database.engine, "before_cursor_execute", note)
     yield seen
     sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def by_mappers() -> Iterator[list[str]]:
+    """Statements for which the mappers of all tables are set up, which takes as long as asking fifty feeds."""
+    seen: list[str] = []
+
+    def note(state: Any) -> None:
+        seen.extend([str(state.statement)] if state.is_orm_statement else [])
+
+    sa.event.listen(sqlmodel.Session, "do_orm_execute", note)
+    yield seen
+    sa.event.remove(sqlmodel.Session, "do_orm_execute", note)
 
 
 def feeds(site: Site, number: int) -> list[str]:
@@ -82,12 +96,13 @@ def test_feeds_with_nothing_new_cost_no_statement_of_their_own_no_process_nor_ce
     for number in (1, 9):
         add(database, *feeds(site, number)[len(seen) :])
         run(database, force=True, now=MONDAY.replace(hour=8 + number))
-        with monkeypatch.context() as none, counted(database) as statements:
+        with monkeypatch.context() as none, counted(database) as statements, by_mappers() as mapped:
             none.setattr(workers, "Worker", None)
             none.setattr(wire.ssl, "create_default_context", None)
             none.setattr(anyio, "Lock", None)  # what loads anyio's part for this loop
             assert run(database, force=True, now=MONDAY.replace(hour=9 + number)).unchanged == number
         seen.append(sum(statements.values()))
+        assert mapped == []
     assert seen[0] == seen[1]
 
 
