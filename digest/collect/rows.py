@@ -11,8 +11,8 @@ from sqlmodel import Session
 
 from digest.collect import rhythm
 from digest.parse.text import plain
-from digest.store import feed_entries
 from digest.store.feed_claims import Due
+from digest.values import Saved
 
 if TYPE_CHECKING:
     from digest.parse import ParsedEntry, ParsedFeed
@@ -42,7 +42,7 @@ SETTLED = (
 )
 _OF_ITSELF = ("title", "published_title", "site_url", "language", "ttl_seconds", "skip", "gap_seconds", "trouble")
 MAX_TROUBLE, MAX_NOTE = 8, 200  # notes that are kept of an answer, and characters of each
-NOTHING = feed_entries.Saved()
+NOTHING = Saved()
 
 
 def changing(row: dict[str, Any], *, read: bool) -> dict[str, Any]:
@@ -50,10 +50,12 @@ def changing(row: dict[str, Any], *, read: bool) -> dict[str, Any]:
     return row if read else {name: row[name] for name in row if name not in _OF_ITSELF}
 
 
-def save(session: Session, came: Sequence[tuple[Due, ParsedFeed, datetime]]) -> dict[int, feed_entries.Saved]:
+def save(session: Session, came: Sequence[tuple[Due, ParsedFeed, datetime]]) -> dict[int, Saved]:
     """Store what feeds have that is new, and let mutes follow their sites; what was done, by feed."""
     if not came:
         return {}
+    from digest.store import feed_entries
+
     sites = {feed.id: (feed, parsed.site_url) for feed, parsed, _ in came if parsed.site_url not in ("", feed.site_url)}
     if sites:
         from digest.store import tastes
