@@ -90,9 +90,15 @@ def count_due(
     session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False, part: Part = WHOLE
 ) -> int:
     """How many feeds `claim` would give in all."""
-    due = _due(now, shared_now(session, now), timedelta(0), asked_before, regardless)
-    found: int = session.execute(sa.select(sa.func.count()).select_from(_FEED).where(*due, *_in(part))).scalar_one()
+    moments = _moments(now, shared_now(session, now), timedelta(0), asked_before)
+    found: int = session.execute(_counting(regardless, part), moments).scalar_one()
     return found
+
+
+# Made once, as what claims and settles: to put a statement together takes longer than to execute it.
+@cache
+def _counting(regardless: bool, part: Part) -> Any:
+    return sa.select(sa.func.count()).select_from(_FEED).where(*_due(regardless), *_in(part))
 
 
 def _in(part: Part) -> list[Any]:
@@ -120,40 +126,48 @@ def claim(
     feeds due when the lease is over, by `shared_now`.
     """
     shared = shared_now(session, now)
-    feed = _FEED.c
-    due = (
-        sa.select(feed.id)
-        .where(*_due(now, shared, lease, asked_before, regardless))
-        .where(*_in(among.part))
-        .where(feed.host.not_in(list(among.not_of)), feed.answered_by.not_in(list(among.not_of)))
-        .where(feed.id.not_in(sa.bindparam("those", list(among.not_those), expanding=True, literal_execute=True)))
-        .order_by(feed.checked_at.nulls_first(), feed.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
+    moments = _moments(now, shared, lease, asked_before)
+    others = {"hosts": list(among.not_of), "those": list(among.not_those)}
     taken = session.execute(
-        sa.update(_FEED)
-        .where(feed.id.in_(sa.select(due.c.id)))
-        .values(next_at=shared + lease, claimed_at=shared)
-        .returning(*_DUE)
+        _claiming(regardless, among.part), moments | others | {"until": shared + lease, "most": limit}
     )
     long_ago = datetime.min.replace(tzinfo=UTC)
     found = [Due(*row) for row in taken]
     return sorted(found, key=lambda feed: (feed.checked_at or long_ago, feed.id))
 
 
-def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
-    """Schedules go by `now`, leases by the `shared` clock."""
+@cache
+def _claiming(regardless: bool, part: Part) -> Any:
+    feed, hosts = _FEED.c, sa.bindparam("hosts", expanding=True)
+    due = (
+        sa.select(feed.id)
+        .where(*_due(regardless))
+        .where(*_in(part))
+        .where(feed.host.not_in(hosts), feed.answered_by.not_in(hosts))
+        .where(feed.id.not_in(sa.bindparam("those", expanding=True, literal_execute=True)))
+        .order_by(feed.checked_at.nulls_first(), feed.id)
+        .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    claimed: dict[str, Any] = {"next_at": sa.bindparam("until"), "claimed_at": sa.bindparam("shared")}
+    return sa.update(_FEED).where(feed.id.in_(sa.select(due.c.id))).values(claimed).returning(*_DUE)
+
+
+def _moments(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime) -> dict[str, Any]:
+    """Those of `_due`: schedules go by `now`, leases by the `shared` clock."""
+    return {"now": now, "shared": shared, "over": shared - lease, "asked_before": asked_before}
+
+
+def _due(regardless: bool) -> list[Any]:
     feed = _FEED.c
     active = feed.state == FeedState.ACTIVE
     asked = ~feed.url.startswith("mail:")  # what comes by mail is not asked
-    unasked = sa.or_(feed.checked_at.is_(None), feed.checked_at < asked_before)
+    unasked = sa.or_(feed.checked_at.is_(None), feed.checked_at < sa.bindparam("asked_before"))
     if not regardless:
-        clock = sa.case((feed.claimed_at.is_(None), sa.literal(now, UtcTime)), else_=sa.literal(shared, UtcTime))
-        return [active, asked, unasked, feed.next_at <= clock]
-    free = sa.or_(feed.claimed_at.is_(None), feed.claimed_at < shared - lease)
-    return [active, asked, unasked, free]
+        now, shared = sa.bindparam("now", type_=UtcTime()), sa.bindparam("shared", type_=UtcTime())
+        return [active, asked, unasked, feed.next_at <= sa.case((feed.claimed_at.is_(None), now), else_=shared)]
+    return [active, asked, unasked, sa.or_(feed.claimed_at.is_(None), feed.claimed_at < sa.bindparam("over"))]
 
 
 def by_mail(session: Session) -> list[Due]:
@@ -190,7 +204,6 @@ def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:
         session.connection().execute(_settling(names), rows)
 
 
-# Made once: to put a statement together takes longer than to execute it.
 @cache
 def _settling(names: tuple[str, ...]) -> Any:
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names} | {"claimed_at": None}
