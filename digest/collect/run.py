@@ -328,10 +328,9 @@ class _Run:
                 self._settle(session, outcome, hubs.get(outcome.feed.id), came.get(outcome.feed.id, rows.NOTHING))
                 for outcome in settled
             ]
-            feed_claims.settle(
-                session,
-                [rows.changing(r, read=o.parsed is not None) for o, (r, _, _) in zip(settled, done, strict=True)],
-            )
+            rows_of = zip(settled, done, strict=True)
+            changes = [rows.changing(row, one.feed, read=one.parsed is not None) for one, (row, _, _) in rows_of]
+            feed_claims.settle(session, changes)
             for outcome in outcomes:
                 if outcome.held_until is not None:
                     feed_claims.release(session, [outcome.feed.id], next_at=outcome.held_until)

@@ -138,7 +138,8 @@ def claim(
 
 @cache
 def _claiming(regardless: bool, part: Part) -> Any:
-    feed, hosts = _FEED.c, sa.bindparam("hosts", expanding=True)
+    feed = _FEED.c
+    hosts: Any = sa.bindparam("hosts", expanding=True)
     due = (
         sa.select(feed.id)
         .where(*_due(regardless))
