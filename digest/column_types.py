@@ -32,13 +32,6 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def json_text(value: Any) -> str:
-    """As `json.dumps`, quickly where there is nothing in it: of a million people most have neither tags nor fields."""
-    return (
-        json.dumps(value) if value or not isinstance(value, list | dict) else "[]" if isinstance(value, list) else "{}"
-    )
-
-
 def read_json(words: str) -> Any:
     """As `json.loads`, quickly where there is nothing in it."""
     return {} if words == "{}" else [] if words == "[]" else json.loads(words)
