@@ -102,6 +102,13 @@ ASK = {
 }
 
 
+# The mappers of all tables are set up by the first statement that is written with a model's attributes.
+MAPPED = """
+from sqlmodel import SQLModel
+print(sum(mapper.configured for mapper in SQLModel._sa_registry.mappers), "mapped", file=sys.stderr)
+"""
+
+
 class Unchanged(BaseHTTPRequestHandler):
     """A feed that is always as it was."""
 
@@ -131,11 +138,12 @@ def test_asking_feeds_that_have_nothing_new_imports_no_parser(digest, tmp_path, 
         digest("feed", "add", "--no-check", f"http://127.0.0.1:{server.server_port}/")
         assert digest("-q", "collect").returncode == 0
         show = SHOW.replace('(["--help"], ["-q", "status"], ["-q", "run"])', '[["collect", "--force"]]')
+        show += MAPPED
         done = subprocess.run([sys.executable, "-c", show], cwd=tmp_path, capture_output=True, text=True, check=True)
     finally:
         server.shutdown()
         server.server_close()
-    assert "1 unchanged" in done.stderr
+    assert "1 unchanged" in done.stderr and "\n0 mapped" in done.stderr
     modules = done.stdout.splitlines()[-1].removeprefix("> ").split()
     assert foreign(modules) <= BASE | ASKING
     assert of_rooms(modules) <= RUN | {f"collect.{name}" for name in ASK} | {"parse", "parse.text", "parse.seen"}
