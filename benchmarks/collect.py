@@ -13,7 +13,7 @@ of the interpreter and imports of both; `run` and `collect` are the commands `di
 asks the same feeds by one client of httpx with what they said of themselves before. It knows no bounds, turns or
 leases, and stores nothing; `bare_httpx_pass` is its asking alone. That is the measure of a goal that cannot be had:
 one above these ratios asks for more than the parts give whoever uses them plainly. It is no hard bound: ours goes
-around the client of httpx, and asks by its messages and httpcore.
+around the client of httpx, and asks by its messages and h11.
 
 Ours takes two cores where rss2email takes one, and waits less: on a machine with other work (`load_average`, at the
 start and the end) the ratios are smaller.

@@ -277,3 +277,13 @@ class AlertWord:
     cure: str
     since: datetime
     at: datetime
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was stored of a feed: how many of its entries."""
+
+    new: int = 0
+    edited: int = 0
+    set_aside: int = 0  # of the new ones
+    withdrawn: int = 0

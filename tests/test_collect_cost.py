@@ -12,9 +12,11 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import h11
 import pytest
 import sqlalchemy as sa
+import sqlmodel
 import test_collect
 from sqlmodel import select
 from test_collect import MONDAY, Reply, Site, add, rss, run, settings, titles
@@ -40,6 +42,33 @@ def counted(database: Database) -> Iterator[Counter[str]]:
     sa.event.listen(database.engine, "before_cursor_execute", note)
     yield seen
     sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def written(database: Database) -> Iterator[list[list[str]]]:
+    """The columns of feeds that each statement writes which writes some."""
+    seen: list[list[str]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if found := re.search(r"UPDATE feed SET (.+?)\s+WHERE", statement):
+            seen.append(re.findall(r"(\w+)=", found[1]))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def by_mappers() -> Iterator[list[str]]:
+    """Statements for which the mappers of all tables are set up, which takes as long as asking fifty feeds."""
+    seen: list[str] = []
+
+    def note(state: Any) -> None:
+        seen.extend([str(state.statement)] if state.is_orm_statement else [])
+
+    sa.event.listen(sqlmodel.Session, "do_orm_execute", note)
+    yield seen
+    sa.event.remove(sqlmodel.Session, "do_orm_execute", note)
 
 
 def feeds(site: Site, number: int) -> list[str]:
@@ -74,19 +103,40 @@ def test_new_feeds_are_stored_together_with_one_statement_for_each_and_one_trans
 
 
 @pytest.mark.usefixtures("patient")
-def test_feeds_with_nothing_new_cost_no_statement_of_their_own_no_process_and_no_certificates(
+def test_feeds_with_nothing_new_cost_no_statement_of_their_own_no_process_nor_certificates(
     database: Database, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
     for number in (1, 9):
         add(database, *feeds(site, number)[len(seen) :])
         run(database, force=True, now=MONDAY.replace(hour=8 + number))
-        with monkeypatch.context() as none, counted(database) as statements:
+        with monkeypatch.context() as none, counted(database) as statements, by_mappers() as mapped:
             none.setattr(workers, "Worker", None)
             none.setattr(wire.ssl, "create_default_context", None)
+            none.setattr(anyio, "Lock", None)  # what loads anyio's part for this loop
             assert run(database, force=True, now=MONDAY.replace(hour=9 + number)).unchanged == number
         seen.append(sum(statements.values()))
+        assert mapped == []
     assert seen[0] == seen[1]
+
+
+@pytest.mark.usefixtures("patient")
+def test_of_a_feed_with_nothing_new_only_its_moments_are_written(database: Database, site: Site) -> None:
+    add(database, *feeds(site, 3))
+    run(database, force=True)
+    site.pages["/1"] = Reply(rss("1 one", "1 two"), headers={"ETag": "another"})
+    site.pages["/2"] = Reply(status=500)
+    with written(database) as columns:
+        assert run(database, force=True, now=MONDAY.replace(hour=9)).unchanged == 2
+    times = {"checked_at", "ok_at", "next_at", "claimed_at"}
+    *claims, same, other = sorted(map(set, columns), key=len)
+    assert claims == [{"next_at", "claimed_at"}] * 2
+    assert same == times
+    assert {*times, "etag", "failures"} < other
+    with database.read() as session:
+        kept = session.exec(select(Feed.etag, Feed.failures, Feed.checked_at, Feed.claimed_at).order_by(Feed.id)).all()  # type: ignore[arg-type]
+    assert [row[:2] for row in kept] == [('"0"', 0), ("another", 0), ('"2"', 1)]
+    assert {row[2:] for row in kept} == {(MONDAY.replace(hour=9), None)}
 
 
 @pytest.mark.parametrize(("wait", "most", "started"), [(60, 2, 1), (0, 2, 2), (0, 1, 1)])

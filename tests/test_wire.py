@@ -17,7 +17,6 @@ import certifi
 import h2.config
 import h2.connection
 import h2.events
-import httpcore
 import httpx
 import pytest
 import trustme
@@ -183,7 +182,7 @@ def test_a_server_that_reads_nothing_is_given_up(
             stream = await connected(port)
             if secure:
                 await stream.start_tls(trusting(certificates), "feeds.example", LONG)
-            with pytest.raises(httpcore.WriteTimeout):
+            with pytest.raises(httpx.WriteTimeout):
                 for _ in range(64):
                     await stream.write(b"x" * 1_000_000, SOON)
             await stream.aclose()
@@ -202,7 +201,7 @@ def test_who_waits_to_write_goes_on_once_it_is_taken_and_hears_of_the_end(run: R
             stream = await connected(port)
             for _ in range(40):
                 await stream.write(b"x" * 1_000_000, LONG)
-            with pytest.raises(httpcore.ReadError):
+            with pytest.raises(httpx.ReadError):
                 await stream.read(1, LONG)
             await stream.aclose()
 
@@ -303,7 +302,7 @@ def test_what_is_said_before_tls_is_never_taken_for_said_under_it(
             stream = await connected(port)
             if not stream._got:
                 await stream._more(LONG)
-            with pytest.raises(httpcore.ConnectError, match="WRONG_VERSION"):
+            with pytest.raises(httpx.ConnectError, match="WRONG_VERSION"):
                 await stream.start_tls(trusting(certificates), "feeds.example", SOON)
             await ended.wait()
 
@@ -318,7 +317,7 @@ def test_tls_on_a_connection_that_has_ended_is_an_error_at_once(run: Run) -> Non
         async with serving(handle) as (port, _):
             stream = await connected(port)
             assert await stream.read(1, LONG) == b""
-            with pytest.raises(httpcore.ConnectError):
+            with pytest.raises(httpx.ConnectError):
                 await stream.start_tls(ssl.create_default_context(), "feeds.example", LONG)
 
     run(scenario)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import Session
 
 from digest.collect import rhythm
+from digest.models import FeedState
 from digest.parse.text import plain
-from digest.store import feed_entries
 from digest.store.feed_claims import Due
+from digest.values import Saved
 
 if TYPE_CHECKING:
     from digest.parse import ParsedEntry, ParsedFeed
@@ -40,20 +41,32 @@ SETTLED = (
     "trouble",
     "told",
 )
+_ASKED = ("id", "checked_at", "ok_at", "next_at")  # what changes of a feed that has nothing new
 _OF_ITSELF = ("title", "published_title", "site_url", "language", "ttl_seconds", "skip", "gap_seconds", "trouble")
 MAX_TROUBLE, MAX_NOTE = 8, 200  # notes that are kept of an answer, and characters of each
-NOTHING = feed_entries.Saved()
+NOTHING = Saved()
 
 
-def changing(row: dict[str, Any], *, read: bool) -> dict[str, Any]:
-    """The columns that an outcome may change: what a feed says of itself only where it was read."""
-    return row if read else {name: row[name] for name in row if name not in _OF_ITSELF}
+def changing(row: dict[str, Any], feed: Due, *, read: bool) -> dict[str, Any]:
+    """The columns that an outcome changes: what a feed says of itself only where it was read.
+
+    Mostly a feed is as it was, and only asked once more. There are no more kinds than these, so that few statements
+    write many feeds.
+    """
+    if read:
+        return row
+    same = all(row[name] == getattr(feed, name) for name in SETTLED if name not in _ASKED)
+    if same and row["state"] == FeedState.ACTIVE:
+        return {name: row[name] for name in _ASKED}
+    return {name: row[name] for name in row if name not in _OF_ITSELF}
 
 
-def save(session: Session, came: Sequence[tuple[Due, ParsedFeed, datetime]]) -> dict[int, feed_entries.Saved]:
+def save(session: Session, came: Sequence[tuple[Due, ParsedFeed, datetime]]) -> dict[int, Saved]:
     """Store what feeds have that is new, and let mutes follow their sites; what was done, by feed."""
     if not came:
         return {}
+    from digest.store import feed_entries
+
     sites = {feed.id: (feed, parsed.site_url) for feed, parsed, _ in came if parsed.site_url not in ("", feed.site_url)}
     if sites:
         from digest.store import tastes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
@@ -32,12 +32,13 @@ from digest.errors import FetchError
 from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import open_part, same
-from digest.store import Database, feed_claims, feed_entries, hosts, websub
-from digest.store.feed_tables import WebSub
+from digest.store import Database, feed_claims, hosts
+from digest.values import Saved
 
 if TYPE_CHECKING:
     from digest.collect.workers import Parsers
     from digest.parse import ParsedFeed
+    from digest.store.feed_tables import WebSub
 
 # What parses, and what stores what is new, is imported where it is used: mostly nothing is new.
 
@@ -286,6 +287,8 @@ class _Run:
         return await gathering.voted(parsed, wanted, get, seconds=self._settings.timeout_seconds)
 
     def _known(self, feed_id: int, keys: list[str]) -> frozenset[str]:
+        from digest.store import feed_entries
+
         with self._database.read() as session:
             return feed_entries.keys(session, feed_id, keys)
 
@@ -318,17 +321,16 @@ class _Run:
             left = feed_claims.lock(session, [outcome.feed.id for outcome in outcomes])
             outcomes = [_retitled(o, left[o.feed.id]) for o in outcomes if _ours(o.feed, left.get(o.feed.id))]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
-            hubs = websub.of_feeds(session, left) if self._settings.websub else {}
+            hubs = self._hubs(session, left)
             came = rows.save(session, [(o.feed, o.parsed, o.at) for o in outcomes if o.parsed is not None])
             settled = [outcome for outcome in outcomes if outcome.held_until is None]
             done = [
                 self._settle(session, outcome, hubs.get(outcome.feed.id), came.get(outcome.feed.id, rows.NOTHING))
                 for outcome in settled
             ]
-            feed_claims.settle(
-                session,
-                [rows.changing(r, read=o.parsed is not None) for o, (r, _, _) in zip(settled, done, strict=True)],
-            )
+            rows_of = zip(settled, done, strict=True)
+            changes = [rows.changing(row, one.feed, read=one.parsed is not None) for one, (row, _, _) in rows_of]
+            feed_claims.settle(session, changes)
             for outcome in outcomes:
                 if outcome.held_until is not None:
                     feed_claims.release(session, [outcome.feed.id], next_at=outcome.held_until)
@@ -341,9 +343,15 @@ class _Run:
         for outcome, (row, saved, change) in zip(settled, done, strict=True):
             self._count_in(outcome, row, saved, change)
 
-    def _count_in(
-        self, outcome: _Outcome, row: dict[str, Any], saved: feed_entries.Saved, change: Change | None
-    ) -> None:
+    def _hubs(self, session: Session, ids: Collection[int]) -> Mapping[int, WebSub]:
+        """How we stand with who tells us of feeds."""
+        if not self._settings.websub:
+            return {}
+        from digest.store import websub
+
+        return websub.of_feeds(session, ids)
+
+    def _count_in(self, outcome: _Outcome, row: dict[str, Any], saved: Saved, change: Change | None) -> None:
         report, feed = self._report, outcome.feed
         report.asked += 1
         report.new += saved.new - saved.set_aside
@@ -362,8 +370,8 @@ class _Run:
             report.updated += 1
 
     def _settle(
-        self, session: Session, outcome: _Outcome, hub: WebSub | None, saved: feed_entries.Saved
-    ) -> tuple[dict[str, Any], feed_entries.Saved, Change | None]:
+        self, session: Session, outcome: _Outcome, hub: WebSub | None, saved: Saved
+    ) -> tuple[dict[str, Any], Saved, Change | None]:
         """The feed's row after this outcome, its entries `saved`; `hub` is how we stand with who tells us of it."""
         feed, at = outcome.feed, outcome.at
         row: dict[str, Any] = {name: getattr(feed, name) for name in rows.SETTLED}
@@ -410,15 +418,21 @@ class _Run:
             if told is not None and told.lease_until is not None:
                 row["next_at"] = min(row["next_at"], told.lease_until)
             if hub is not None and hub.pinged_at is not None and hub.pinged_at > at:  # while we asked
+                from digest.store import websub
+
                 row["next_at"] = min(row["next_at"], at + websub.PING_GAP)
         return row, saved, changed(feed, row, at, [note for note in notes if note])
 
     def _told_by(self, session: Session, outcome: _Outcome, hub: WebSub | None, *, news: bool) -> WebSub | None:
         """The hub that tells us of this feed, where it can be relied on; what the feed says of it now is kept."""
+        if not self._settings.websub:
+            return None
+        from digest.store import websub
+
         feed, at = outcome.feed, outcome.at
         if hub is not None:
             websub.polled(session, hub, news=news, before=feed.checked_at)
-        if outcome.parsed is not None and outcome.answer is not None and self._settings.websub:
+        if outcome.parsed is not None and outcome.answer is not None:
             there, itself = parse.hub_links(outcome.answer.link, url=outcome.answer.url)
             there, itself = there or outcome.parsed.hub, itself or outcome.parsed.topic
             if dict(feed.headers) != open_part(feed.headers) or not itself:
@@ -434,13 +448,17 @@ class _Run:
         Domains are parked and sold, and sites redirect what they no longer have to their front page's feed.
         """
         feed, answer = outcome.feed, outcome.answer
-        emptied = outcome.parsed is not None and feed.recipe and not outcome.parsed.entries
+        if outcome.parsed is None:
+            return outcome
+        from digest.store import feed_entries
+
+        emptied = feed.recipe and not outcome.parsed.entries
         if emptied and feed_entries.remembered(session, feed.id, limit=1).marks:
             # A page that was redesigned answers as it always did.
             reason = f"has nothing any more where {feed.recipe.get('item')!r} looks for it: the page has changed"
             return _Outcome(feed, outcome.at, answer, error=FetchError(feed.url, reason))
         target = answer.moved_to if answer is not None else ""
-        if outcome.parsed is None or target in ("", feed.url):
+        if target in ("", feed.url):
             return outcome
         lost = feed_entries.remembered(session, feed.id)
         if not lost.marks:

@@ -1,7 +1,9 @@
 """The connection below a request: to an address that was checked, or through a proxy, and tolerant of odd headers.
 
 httpx's transport without its client: redirects, cookies and logins are decided on in `fetch`, with our own checks, and
-a third of the time per request is saved. Connections are the event loop's own, which saves another third.
+a third of the time per request is saved. Connections are the event loop's own, which saves another third. HTTP/1.1 is
+h11's, spoken without httpcore between: one request on a connection needs no pool, locks, nor anyio to make them. What
+is not HTTP/1.1 straight to a server is in `by_httpcore`.
 """
 
 from __future__ import annotations
@@ -10,20 +12,20 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-import httpcore
+import h11
 
 from digest.collect.client import httpx
 from digest.collect.guard import is_this_machine
-from digest.config.value_types import server_url
 from digest.dataclass import dataclass
 
 _MUCH = 256 * 1024  # bytes of a body that wait to be read
-_MAX_HEAD = 100 * 1024  # bytes of a head, as h11 bounds it
+_MAX_HEAD = 100 * 1024  # bytes of a head
+_AT_ONCE = 64 * 1024  # bytes that are read
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -86,38 +88,19 @@ class Transport:
 
         Raises httpx's errors, and OSError where `ca_file` cannot be read.
         """
-        url = request.url
-        port = url.port or {"http": 80, "https": 443}[url.scheme]
-        context = self._context(ca_file) if url.scheme == "https" else None
-        origin = httpcore.Origin(url.raw_scheme, url.raw_host, port)
-        connection: httpcore.AsyncConnectionInterface
-        if proxy:
-            connection = _by_proxy(proxy, origin, context)
-        else:
-            try:
-                connection = await _direct(addresses, origin, context, _timeout(request))
-            except (httpcore.TimeoutException, httpcore.NetworkError) as error:
-                raise _as_httpx(error, request) from error
-        assert isinstance(request.stream, httpx.AsyncByteStream)
+        context = self._context(ca_file) if request.url.scheme == "https" else None
+        connection = _proxied(proxy, request, context) if proxy else await _direct(addresses, request, context)
         try:
-            response = await connection.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-        except BaseException as error:
+            said = await connection.ask(request)
+        except BaseException:
             await connection.aclose()
-            raise _as_httpx(error, request) from error
+            raise
         return httpx.Response(
-            response.status,
+            said.status,
             request=request,
-            headers=response.headers,
-            stream=_Body(response.aiter_stream(), connection, request),
-            extensions=response.extensions,
+            headers=said.headers,
+            stream=_Body(said.body, connection),
+            extensions=said.extensions,
         )
 
     def _context(self, ca_file: str) -> ssl.SSLContext:
@@ -128,71 +111,120 @@ class Transport:
         return self._ssl[ca_file]
 
 
-def _timeout(request: httpx.Request) -> float | None:
-    """Seconds for connecting, where a client says so: who asks without one bounds the whole."""
+def _timeout(request: httpx.Request, what: str) -> float | None:
+    """Seconds for it, where a client says so: who asks without one bounds the whole."""
     times: dict[str, float | None] = request.extensions.get("timeout", {})
-    return times.get("connect")
+    return times.get(what)
 
 
-async def _direct(
-    addresses: Sequence[str], origin: httpcore.Origin, context: ssl.SSLContext | None, seconds: float | None
-) -> httpcore.AsyncConnectionInterface:
-    """One connection to one of the addresses of an origin."""
-    host = origin.host.decode("ascii")
-    stream = await _Pinned(addresses).connect_tcp(host, origin.port, timeout=seconds)
+async def _direct(addresses: Sequence[str], request: httpx.Request, context: ssl.SSLContext | None) -> _Connection:
+    """One connection to one of the addresses of who is asked."""
+    host, seconds = request.url.raw_host.decode("ascii"), _timeout(request, "connect")
+    port = request.url.port or {"http": 80, "https": 443}[request.url.scheme]
+    stream = await _Pinned(addresses).connect_tcp(host, port, timeout=seconds)
     if context is not None:
         stream = await stream.start_tls(context, host, timeout=seconds)
         spoken = stream.get_extra_info("ssl_object")
         if spoken is not None and spoken.selected_alpn_protocol() == "h2":
-            return httpcore.AsyncHTTP2Connection(origin=origin, stream=stream)
-    return httpcore.AsyncHTTP11Connection(origin=origin, stream=stream)
+            from digest.collect import by_httpcore
+
+            return by_httpcore.http2(stream, request)
+    return _Http11(stream)
 
 
-def _by_proxy(proxy: str, origin: httpcore.Origin, context: ssl.SSLContext | None) -> httpcore.AsyncConnectionInterface:
-    """One connection through a proxy. Raises httpx.ProxyError where it is none that we can use."""
-    try:
-        there = server_url(proxy, settings="[collect] proxy")
-    except ValueError as error:
-        raise httpx.ProxyError(f"the address of the proxy {error}") from None
-    if there.scheme not in ("http", "https") or not there.host:
-        raise httpx.ProxyError(f"its kind, {there.scheme[:10]}, is not spoken here: give an http:// one")
-    pool = httpcore.AsyncHTTPProxy(
-        f"{there.scheme}://{there.place}",
-        proxy_auth=(there.user.encode(), there.password.encode()) if there.user else None,
-        ssl_context=context,
-        http2=origin.scheme == b"https",
-        network_backend=_Pinned(),
-    )
-    return pool.create_connection(origin)
+def _proxied(proxy: str, request: httpx.Request, context: ssl.SSLContext | None) -> _Connection:
+    from digest.collect import by_httpcore
+
+    return by_httpcore.proxied(proxy, request, context)
+
+
+@dataclass(frozen=True)
+class Said:
+    """The head of an answer, its body still to come."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: AsyncIterator[bytes]
+    extensions: MutableMapping[str, Any]
+
+
+class _Connection(Protocol):
+    """Takes one request. Raises httpx's errors; it is closed by who asked."""
+
+    async def ask(self, request: httpx.Request) -> Said: ...
+    async def aclose(self) -> None: ...
+
+
+class Stream(Protocol):
+    """What bytes go through, as httpcore would have it. Raises httpx's errors, or httpcore's where it is one of its."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes: ...  # noqa: ASYNC109
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None: ...  # noqa: ASYNC109
+    async def aclose(self) -> None: ...
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Stream: ...
+    def get_extra_info(self, info: str) -> Any: ...
+
+
+class _Http11:
+    """HTTP/1.1 on one of our own connections, in the words of h11."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._spoken = h11.Connection(our_role=h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self.aclose = stream.aclose
+
+    async def ask(self, request: httpx.Request) -> Said:
+        seconds = _timeout(request, "read")
+        await self._stream.write(self._in_bytes(request), _timeout(request, "write"))
+        while not isinstance(head := await self._heard(seconds), h11.Response):
+            pass  # interim answers; one to go on by another protocol, which we never offer, h11 refuses
+        extensions: dict[str, Any] = {"network_stream": self._stream}
+        extensions |= {"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason}
+        return Said(head.status_code, head.headers.raw_items(), self._body(seconds), extensions)
+
+    def _in_bytes(self, request: httpx.Request) -> bytes:
+        """A request with its body, which is short."""
+        try:
+            head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+            parts = [head, *([h11.Data(data=request.content)] if request.content else []), h11.EndOfMessage()]
+            return b"".join(self._spoken.send(part) or b"" for part in parts)
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(str(error)) from error
+
+    async def _body(self, seconds: float | None) -> AsyncIterator[bytes]:
+        while isinstance(piece := await self._heard(seconds), h11.Data):
+            yield bytes(piece.data)
+
+    async def _heard(self, seconds: float | None) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        while True:
+            try:
+                event = self._spoken.next_event()
+            except h11.RemoteProtocolError as error:
+                raise httpx.RemoteProtocolError(str(error)) from error
+            if event is not h11.NEED_DATA:
+                return event
+            data = await self._stream.read(_AT_ONCE, seconds)
+            if not data and self._spoken.their_state is h11.SEND_RESPONSE:
+                raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+            self._spoken.receive_data(data)
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(
-        self, chunks: AsyncIterator[bytes], connection: httpcore.AsyncConnectionInterface, request: httpx.Request
-    ) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], connection: _Connection) -> None:
         self._chunks = chunks
         self._connection = connection
-        self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._chunks:
-                yield chunk
-        except Exception as error:
-            raise _as_httpx(error, self._request) from error
+        async for chunk in self._chunks:
+            yield chunk
 
     async def aclose(self) -> None:
         await self._connection.aclose()
-
-
-def _as_httpx(error: BaseException, request: httpx.Request) -> BaseException:
-    """httpcore's error as httpx's of the same name, so that nobody above has to know both."""
-    if isinstance(error, httpcore.TimeoutException | httpcore.NetworkError | httpcore.ProtocolError):
-        kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__, httpx.TransportError)
-        return kind(str(error), request=request)
-    if isinstance(error, httpcore.ProxyError):
-        return httpx.ProxyError(str(error), request=request)
-    return error
 
 
 def refused(error: BaseException | None) -> bool:
@@ -204,49 +236,37 @@ def refused(error: BaseException | None) -> bool:
     return False
 
 
-class _Pinned(httpcore.AsyncNetworkBackend):
-    """Connects to the given addresses, one after the other, whatever host is asked for.
+class _Pinned:
+    """Connects to the given addresses, one after the other, whatever host is asked for."""
 
-    Without any, to the host, which is a proxy: by anyio, which knows TLS within TLS and hosts with dead addresses.
-    """
-
-    def __init__(self, addresses: Sequence[str] = ()) -> None:
+    def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = addresses
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 (the backend protocol names it so)
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        if not self._addresses:
-            return _Tolerant(await httpcore.AnyIOBackend().connect_tcp(host, port, timeout=timeout))
-        failed: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None) -> Stream:  # noqa: ASYNC109
+        failed: httpx.ConnectError | httpx.ConnectTimeout | None = None
         for address in self._addresses[:4]:
             try:
-                return _Tolerant(await _connected(address, port, timeout))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                return Tolerant(await _connected(address, port, timeout))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 # Nothing listens there only where nothing listens at any of them.
                 failed = error if failed is None or refused(failed) else failed
-        raise failed or httpcore.ConnectError("no address")
+        raise failed or httpx.ConnectError("no address")
 
 
 async def _connected(host: str, port: int, seconds: float | None) -> _Stream:
-    """Raises httpcore.ConnectError and ConnectTimeout."""
+    """Raises httpx.ConnectError and ConnectTimeout."""
     try:
         async with asyncio.timeout(seconds):
             _, stream = await asyncio.get_running_loop().create_connection(_Stream, host, port)
             return stream
     except TimeoutError as error:
-        raise httpcore.ConnectTimeout("connect") from error
+        raise httpx.ConnectTimeout("connect") from error
     except OSError as error:
         said = str(error) if isinstance(error, socket.gaierror) else "All connection attempts failed"
-        raise httpcore.ConnectError(said) from error
+        raise httpx.ConnectError(said) from error
 
 
-class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
+class _Stream(asyncio.Protocol):
     """A connection of the event loop. What is read from it waits here; when that is much, the other end waits too.
 
     What we say are heads and short forms, given to the loop; where the other end takes none of it, `write` waits.
@@ -299,7 +319,7 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if not self._got and not self._over:
             await self._more(timeout)
         if not self._got and self._error is not None:
-            raise httpcore.ReadError(str(self._error)) from self._error
+            raise httpx.ReadError(str(self._error)) from self._error
         data = bytes(self._got[:max_bytes])
         del self._got[:max_bytes]
         if self._paused and len(self._got) <= _MUCH:
@@ -328,7 +348,7 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                 while self._full:
                     await self._more(None)
         except TimeoutError as error:
-            raise httpcore.WriteTimeout("write") from error
+            raise httpx.WriteTimeout("write") from error
 
     async def aclose(self) -> None:
         self._transport.abort()
@@ -352,12 +372,12 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         except BaseException as error:
             self._transport.abort()
             if isinstance(error, TimeoutError):
-                raise httpcore.ConnectTimeout("TLS") from error
+                raise httpx.ConnectTimeout("TLS") from error
             if isinstance(error, ConnectionError) and self._error is None:
                 # As OpenSSL calls it, and the loop does not.
-                raise httpcore.ConnectError(str(error)) from ssl.SSLEOFError(str(error))
+                raise httpx.ConnectError(str(error)) from ssl.SSLEOFError(str(error))
             if isinstance(error, OSError):
-                raise httpcore.ConnectError(str(error)) from error
+                raise httpx.ConnectError(str(error)) from error
             raise
         self._transport = secured
         return self
@@ -369,16 +389,16 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
 def _ring(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
-        waiter.set_exception(httpcore.ReadTimeout("read"))
+        waiter.set_exception(httpx.ReadTimeout("read"))
 
 
-class _Tolerant(httpcore.AsyncNetworkStream):
+class Tolerant:
     """A connection on which a line of the head that is no header field is left out, as browsers do.
 
     h11 refuses the whole answer for it. HTTP/2 passes as it is, and so does what is no head of an answer.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream, *, in_head: bool = True) -> None:
+    def __init__(self, stream: Stream, *, in_head: bool = True) -> None:
         self._stream = stream
         self._in_head = in_head
         self._got = b""
@@ -416,10 +436,10 @@ class _Tolerant(httpcore.AsyncNetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> Stream:
         stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
         spoken = stream.get_extra_info("ssl_object")
-        return _Tolerant(stream, in_head=spoken is None or spoken.selected_alpn_protocol() != "h2")
+        return Tolerant(stream, in_head=spoken is None or spoken.selected_alpn_protocol() != "h2")
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

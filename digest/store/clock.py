@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
+from digest.column_types import bare
 from digest.models import Edition, Feed
 from digest.store.database import insert_into, shared_now
 from digest.store.run_tables import RunDay
@@ -15,6 +16,7 @@ TOLERANCE = timedelta(hours=1)  # clocks that differ by less are both right
 MADE = datetime(2025, 11, 23, tzinfo=UTC)  # a year before this release: no right clock says less
 LATELY = timedelta(days=40)  # since the last run, for it to bear witness to the clock
 _DAY = timedelta(days=1)
+_RAN = RunDay.__table__.c  # type: ignore[attr-defined]
 _NO_SYNC = {"synchronize_session": False}
 
 
@@ -31,25 +33,27 @@ def verdict(session: Session, *, now: datetime) -> str:
     if abs(now - server) > TOLERANCE:
         return f"{said}, and the clock of the database {server:%Y-%m-%d %H:%M}"
     tomorrow = utc_day(now) + _DAY
-    first, last = session.exec(select(sa.func.min(RunDay.day), sa.func.max(RunDay.day))).one()
-    added = session.exec(select(sa.func.min(Feed.added_at))).one()
+    first, last = session.execute(sa.select(sa.func.min(_RAN.day), sa.func.max(_RAN.day))).one()
+    added = session.scalars(sa.select(sa.func.min(bare(Feed.added_at)))).one()
     oldest = min(filter(None, (first, added)), default=now)
     if oldest >= tomorrow + _DAY and first != last:
         return f"{said}, and all that is stored is of later days, from {oldest:%Y-%m-%d} on"
-    coming = select(sa.func.count()).where(col(RunDay.day).in_((tomorrow, tomorrow + _DAY)))
-    if session.exec(coming).one() == 2:
+    coming = sa.select(sa.func.count()).where(_RAN.day.in_((tomorrow, tomorrow + _DAY)))
+    if session.scalars(coming).one() == 2:
         return f"{said}, and digest ran on each of the two days after that, the last time on {last:%Y-%m-%d}"
     return ""
 
 
 def last_run(session: Session, *, now: datetime) -> datetime | None:
     """The latest day before today on which digest ran."""
-    return session.exec(select(sa.func.max(RunDay.day)).where(col(RunDay.day) < utc_day(now))).one()
+    found: datetime | None = session.scalars(sa.select(sa.func.max(_RAN.day)).where(_RAN.day < utc_day(now))).one()
+    return found
 
 
 def first_run(session: Session) -> datetime | None:
     """The first day that is kept on which digest ran."""
-    return session.exec(select(sa.func.min(RunDay.day))).one()
+    found: datetime | None = session.scalars(sa.select(sa.func.min(_RAN.day))).one()
+    return found
 
 
 def ran_lately(session: Session, *, now: datetime) -> bool:
@@ -85,7 +89,7 @@ def lived_before(session: Session, *, days: int, now: datetime) -> datetime | No
     leaps ahead, by a year or by some days, makes nothing older.
     """
     today, begin = utc_day(now), utc_day(now) - timedelta(days=4 * 366)
-    ran = session.scalars(sa.select(col(RunDay.day)).where(col(RunDay.day) >= begin, col(RunDay.day) <= now))
+    ran = session.scalars(sa.select(_RAN.day).where(_RAN.day >= begin, _RAN.day <= now))
     made = session.scalars(
         sa.select(col(Edition.composed_at)).where(col(Edition.composed_at) >= begin, col(Edition.composed_at) <= now)
     )

@@ -27,6 +27,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
+from digest.column_types import read_json
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable
 from digest.store import locks, refused
 from digest.store.rehearsal import overlaid
@@ -610,6 +611,7 @@ def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
         f"sqlite:///{path}",
         connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
         json_serializer=_json,
+        json_deserializer=read_json,
     )
 
     @event.listens_for(engine, "connect")

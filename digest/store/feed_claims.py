@@ -20,6 +20,8 @@ from digest.store.database import shared_now
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
+# Most passes find nothing new, and ask no more than is here: the mappers of all tables are not set up for it.
+_FEED = Feed.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -81,22 +83,29 @@ class Among:
 
 EVERY = Among()
 
-_DUE = [getattr(Feed, name) for name in Due.__dataclass_fields__]
+_DUE = [_FEED.c[name] for name in Due.__dataclass_fields__]
 
 
 def count_due(
     session: Session, *, now: datetime, asked_before: datetime, regardless: bool = False, part: Part = WHOLE
 ) -> int:
     """How many feeds `claim` would give in all."""
-    due = _due(now, shared_now(session, now), timedelta(0), asked_before, regardless)
-    return session.exec(select(sa.func.count()).select_from(Feed).where(*due, *_in(part))).one()
+    moments = _moments(now, shared_now(session, now), timedelta(0), asked_before)
+    found: int = session.execute(_counting(regardless, part), moments).scalar_one()
+    return found
+
+
+# Made once, as what claims and settles: to put a statement together takes longer than to execute it.
+@cache
+def _counting(regardless: bool, part: Part) -> Any:
+    return sa.select(sa.func.count()).select_from(_FEED).where(*_due(regardless), *_in(part))
 
 
 def _in(part: Part) -> list[Any]:
     if part.of == 1:
         return []
     # By who answers: there it is that manners are asked for. What the server makes of a text it makes for all of us.
-    host = sa.func.coalesce(sa.func.nullif(col(Feed.answered_by), ""), col(Feed.host))
+    host = sa.func.coalesce(sa.func.nullif(_FEED.c.answered_by, ""), _FEED.c.host)
     return [sa.func.hashtext(host).op("&")(0x7FFFFFFF) % part.of == part.number]
 
 
@@ -117,45 +126,56 @@ def claim(
     feeds due when the lease is over, by `shared_now`.
     """
     shared = shared_now(session, now)
-    due = (
-        select(Feed.id)
-        .where(*_due(now, shared, lease, asked_before, regardless))
-        .where(*_in(among.part))
-        .where(col(Feed.host).not_in(list(among.not_of)), col(Feed.answered_by).not_in(list(among.not_of)))
-        .where(col(Feed.id).not_in(sa.bindparam("those", list(among.not_those), expanding=True, literal_execute=True)))
-        .order_by(col(Feed.checked_at).nulls_first(), col(Feed.id))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
+    moments = _moments(now, shared, lease, asked_before)
+    others = {"hosts": list(among.not_of), "those": list(among.not_those)}
     taken = session.execute(
-        sa.update(Feed)
-        .where(col(Feed.id).in_(sa.select(due.c.id)))
-        .values(next_at=shared + lease, claimed_at=shared)
-        .returning(*_DUE)
-        .execution_options(synchronize_session=False)
+        _claiming(regardless, among.part), moments | others | {"until": shared + lease, "most": limit}
     )
     long_ago = datetime.min.replace(tzinfo=UTC)
     found = [Due(*row) for row in taken]
     return sorted(found, key=lambda feed: (feed.checked_at or long_ago, feed.id))
 
 
-def _due(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime, regardless: bool) -> list[Any]:
-    """Schedules go by `now`, leases by the `shared` clock."""
-    active = col(Feed.state) == FeedState.ACTIVE
-    asked = ~col(Feed.url).startswith("mail:")  # what comes by mail is not asked
-    unasked = sa.or_(col(Feed.checked_at).is_(None), col(Feed.checked_at) < asked_before)
+@cache
+def _claiming(regardless: bool, part: Part) -> Any:
+    feed = _FEED.c
+    hosts: Any = sa.bindparam("hosts", expanding=True)
+    due = (
+        sa.select(feed.id)
+        .where(*_due(regardless))
+        .where(*_in(part))
+        .where(feed.host.not_in(hosts), feed.answered_by.not_in(hosts))
+        .where(feed.id.not_in(sa.bindparam("those", expanding=True, literal_execute=True)))
+        .order_by(feed.checked_at.nulls_first(), feed.id)
+        .limit(sa.bindparam("most"))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    claimed: dict[str, Any] = {"next_at": sa.bindparam("until"), "claimed_at": sa.bindparam("shared")}
+    return sa.update(_FEED).where(feed.id.in_(sa.select(due.c.id))).values(claimed).returning(*_DUE)
+
+
+def _moments(now: datetime, shared: datetime, lease: timedelta, asked_before: datetime) -> dict[str, Any]:
+    """Those of `_due`: schedules go by `now`, leases by the `shared` clock."""
+    return {"now": now, "shared": shared, "over": shared - lease, "asked_before": asked_before}
+
+
+def _due(regardless: bool) -> list[Any]:
+    feed = _FEED.c
+    active = feed.state == FeedState.ACTIVE
+    asked = ~feed.url.startswith("mail:")  # what comes by mail is not asked
+    unasked = sa.or_(feed.checked_at.is_(None), feed.checked_at < sa.bindparam("asked_before"))
     if not regardless:
-        clock = sa.case((col(Feed.claimed_at).is_(None), sa.literal(now, UtcTime)), else_=sa.literal(shared, UtcTime))
-        return [active, asked, unasked, col(Feed.next_at) <= clock]
-    free = sa.or_(col(Feed.claimed_at).is_(None), col(Feed.claimed_at) < shared - lease)
-    return [active, asked, unasked, free]
+        now, shared = sa.bindparam("now", type_=UtcTime()), sa.bindparam("shared", type_=UtcTime())
+        return [active, asked, unasked, feed.next_at <= sa.case((feed.claimed_at.is_(None), now), else_=shared)]
+    return [active, asked, unasked, sa.or_(feed.claimed_at.is_(None), feed.claimed_at < sa.bindparam("over"))]
 
 
 def by_mail(session: Session) -> list[Due]:
     """The feeds that come by mail, and are active."""
-    query = sa.select(*_DUE).where(col(Feed.url).startswith("mail:"), col(Feed.state) == FeedState.ACTIVE)
-    return [Due(*row) for row in session.execute(query.order_by(col(Feed.id)))]
+    feed = _FEED.c
+    query = sa.select(*_DUE).where(feed.url.startswith("mail:"), feed.state == FeedState.ACTIVE)
+    return [Due(*row) for row in session.execute(query.order_by(feed.id))]
 
 
 class Left(NamedTuple):
@@ -168,10 +188,11 @@ class Left(NamedTuple):
 
 def lock(session: Session, ids: Collection[int]) -> dict[int, Left]:
     """Those feeds that are still active; they stay as they are until the transaction ends."""
-    query = select(Feed.id, Feed.url, Feed.title, Feed.claimed_at).where(
-        col(Feed.id).in_(list(ids)), Feed.state == FeedState.ACTIVE
+    feed = _FEED.c
+    query = sa.select(feed.id, feed.url, feed.title, feed.claimed_at).where(
+        feed.id.in_(list(ids)), feed.state == FeedState.ACTIVE
     )
-    return {row[0] or 0: Left(*row[1:]) for row in session.exec(query.order_by(col(Feed.id)).with_for_update())}
+    return {row[0]: Left(*row[1:]) for row in session.execute(query.order_by(feed.id).with_for_update())}
 
 
 def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:
@@ -184,11 +205,10 @@ def settle(session: Session, settled: Sequence[Mapping[str, Any]]) -> None:
         session.connection().execute(_settling(names), rows)
 
 
-# Made once: to put a statement together takes longer than to execute it.
 @cache
 def _settling(names: tuple[str, ...]) -> Any:
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names} | {"claimed_at": None}
-    return sa.update(Feed).where(col(Feed.id) == sa.bindparam("feed_id")).values(values)
+    return sa.update(_FEED).where(_FEED.c.id == sa.bindparam("feed_id")).values(values)
 
 
 def release(session: Session, ids: Collection[int], *, next_at: datetime) -> None:

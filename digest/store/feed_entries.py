@@ -18,19 +18,10 @@ from digest.models import Feed
 from digest.store import undecided
 from digest.store.database import insert_of
 from digest.store.story_tables import Entry
+from digest.values import Saved
 
 _FORMER = 20  # addresses kept in a feed's history
 _CHUNK = 500  # values in one IN (…): SQLite binds 32,766 at most
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What `save_entries` did."""
-
-    new: int = 0
-    edited: int = 0
-    set_aside: int = 0  # of the new ones
-    withdrawn: int = 0
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
+from digest.column_types import bare as col
 from digest.dataclass import dataclass
 from digest.models import (
     Edition,
@@ -169,15 +170,15 @@ class Rule:
         return (*self.among, sa.or_(*(bound.column > bound.latest for bound in self.bounds)))
 
     def count(self, session: Session) -> int:
-        table = self.bounds[0].column.class_
-        return session.exec(select(sa.func.count()).select_from(table).where(*self._beyond)).one()
+        table = self.bounds[0].column.table
+        return session.scalars(sa.select(sa.func.count()).select_from(table).where(*self._beyond)).one()
 
     def mend(self, session: Session) -> int:
         values = {
             bound.column.key: sa.case((bound.column > bound.latest, bound.becomes), else_=bound.column)
             for bound in self.bounds
         }
-        statement = sa.update(self.bounds[0].column.class_).where(*self._beyond).values(values)
+        statement = sa.update(self.bounds[0].column.table).where(*self._beyond).values(values)
         return session.connection().execute(statement).rowcount
 
 
@@ -200,7 +201,8 @@ def heal(database: Database, scene: Scene, *, now: datetime) -> Healed:
     """
     with database.read() as session:
         found_at = _bearings(session, scene, now=now)
-        known = session.get(RunDay, found_at.today) is not None
+        day = col(RunDay.day)
+        known = session.execute(sa.select(day).where(day == found_at.today)).first() is not None
         found = set(_counted(session, _urgent(session, found_at)))
         if known and not found_at.leapt and not found:
             return {}
@@ -263,10 +265,10 @@ class Bearings:
 
 def _bearings(session: Session, scene: Scene, *, now: datetime) -> Bearings:
     now = shared_now(session, now)
-    rows = session.exec(select(Newsletter)).all()
-    slots = {row.id or 0: slots.next_slot(now) for row in rows if (slots := scene.slots.get(row.name))}
-    slots |= {row.id or 0: now + _ANY_SLOT for row in rows if row.name in scene.unknown}
-    last = session.exec(select(sa.func.max(RunDay.day))).one()
+    rows = session.execute(sa.select(col(Newsletter.id), col(Newsletter.name))).all()
+    slots = {row.id: slots.next_slot(now) for row in rows if (slots := scene.slots.get(row.name))}
+    slots |= {row.id: now + _ANY_SLOT for row in rows if row.name in scene.unknown}
+    last = session.scalars(sa.select(sa.func.max(col(RunDay.day)))).one()
     leapt = last is not None and last > utc_day(now) + _DAY
     return Bearings(now, now + TOLERANCE, now + _DAY, utc_day(now), leapt, slots, scene.lease)
 
@@ -309,8 +311,8 @@ def _common(at: Bearings) -> Iterator[Part]:
     )
     composed = (
         sa.select(sa.func.max(col(Edition.composed_at)))
-        .where(col(Edition.newsletter_id) == Newsletter.id, col(Edition.composed_at) <= late)
-        .correlate(Newsletter)
+        .where(col(Edition.newsletter_id) == col(Newsletter.id), col(Edition.composed_at) <= late)
+        .correlate(col(Newsletter.id).table)
         .scalar_subquery()
     )
     # As of its last edition: the slot that came since has not been had.
@@ -331,7 +333,7 @@ def _thorough(at: Bearings) -> Iterator[Part]:
     now, late = _at(at.now), _at(at.day_late)
     settled = col(OutboxRow.settled_at).is_not(None)
     untried = sa.exists().where(
-        col(OutboxRow.notice_id) == Notice.id, col(OutboxRow.settled_at).is_(None), col(OutboxRow.attempts) == 0
+        col(OutboxRow.notice_id) == col(Notice.id), col(OutboxRow.settled_at).is_(None), col(OutboxRow.attempts) == 0
     )
     # By their indexes, which begin with whose they are.
     of_feeds = col(Entry.feed_id).in_(sa.select(col(Feed.id)))
@@ -381,7 +383,7 @@ _IN_HAND = col(OutboxRow.state).in_((OutboxState.CLAIMED, OutboxState.SENDING))
 def _letters(at: Bearings) -> Rule:
     now, late = _at(at.now), _at(at.late)
     lease = _at(at.now + at.lease)
-    paper = sa.select(col(Edition.newsletter_id)).where(col(Edition.id) == OutboxRow.edition_id).scalar_subquery()
+    paper = sa.select(col(Edition.newsletter_id)).where(col(Edition.id) == col(OutboxRow.edition_id)).scalar_subquery()
     latest = sa.case(
         (_IN_HAND, _at(at.late + at.lease)),
         (col(OutboxRow.attempts) > 0, _at(at.late + RETRY)),
@@ -466,24 +468,21 @@ class _Editions:
     at: Bearings
     kind: str = "editions"
 
-    def _found(self, session: Session, *, lock: bool = False) -> list[Edition]:
+    def _ahead(self) -> Any:
         late, composed, opened = _at(self.at.day_late), col(Edition.composed_at), col(Edition.open_at)
         held = col(Edition.state) == EditionState.HELD
         counts = col(Edition.state).in_((EditionState.OPEN, EditionState.PAUSED))
-        query = select(Edition).where(
-            sa.or_(
-                col(Edition.slot_at) > self.at.coming(col(Edition.newsletter_id)),
-                opened > sa.case((held, _at(self.at.day_late + _APPROVAL)), else_=late),
-                (composed > late) & (~_being_sent(Edition.id) | (counts & opened.is_(None))),
-            )
+        return sa.or_(
+            col(Edition.slot_at) > self.at.coming(col(Edition.newsletter_id)),
+            opened > sa.case((held, _at(self.at.day_late + _APPROVAL)), else_=late),
+            (composed > late) & (~_being_sent(col(Edition.id)) | (counts & opened.is_(None))),
         )
-        return list(session.exec(query.with_for_update() if lock else query))
 
     def count(self, session: Session) -> int:
-        return len(self._found(session))
+        return session.scalars(sa.select(sa.func.count(col(Edition.id))).where(self._ahead())).one()
 
     def mend(self, session: Session) -> int:
-        found = self._found(session, lock=True)
+        found = session.exec(select(Edition).where(self._ahead()).with_for_update()).all()
         for edition in found:
             self._mend(session, edition)
         session.flush()
@@ -522,21 +521,21 @@ class _Pauses:
     at: Bearings
     kind: str = "pauses"
 
-    def _found(self, session: Session, *, lock: bool = False) -> list[Subscription]:
+    def _likely(self) -> Any:
         since, made = col(Subscription.changed_at), col(Subscription.created_at)
-        query = select(Subscription).where(
-            col(Subscription.state) == SubscriptionState.PAUSED,
-            col(Subscription.paused_until).is_not(None),
-            (since > self.at.day_late) | (since < made),
-        )
-        rows = session.exec(query.with_for_update() if lock else query)
-        return [row for row in rows if row.changed_at > self.at.day_late or row.created_at - row.changed_at > _DAY]
+        paused = (col(Subscription.state) == SubscriptionState.PAUSED) & col(Subscription.paused_until).is_not(None)
+        return paused & ((since > self.at.day_late) | (since < made))
+
+    def _wrong(self, since: datetime, made: datetime) -> bool:
+        return since > self.at.day_late or made - since > _DAY
 
     def count(self, session: Session) -> int:
-        return len(self._found(session))
+        moments = sa.select(col(Subscription.changed_at), col(Subscription.created_at)).where(self._likely())
+        return sum(self._wrong(since, made) for since, made in session.execute(moments))
 
     def mend(self, session: Session) -> int:
-        found = self._found(session, lock=True)
+        likely = session.exec(select(Subscription).where(self._likely()).with_for_update())
+        found = [row for row in likely if self._wrong(row.changed_at, row.created_at)]
         for subscription in found:
             assert subscription.paused_until is not None
             subscription.paused_until = self.at.now + (subscription.paused_until - subscription.changed_at)
@@ -554,7 +553,7 @@ class _RelayHours:
     kind: str = "hours of relays"
 
     def count(self, session: Session) -> int:
-        return session.exec(select(sa.func.count()).where(col(RelayHour.hour) > self.at.late)).one()
+        return session.scalars(sa.select(sa.func.count()).where(col(RelayHour.hour) > self.at.late)).one()
 
     def mend(self, session: Session) -> int:
         gone = sa.delete(RelayHour).where(col(RelayHour.hour) > self.at.late)

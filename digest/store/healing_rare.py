@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlmodel import col
 
 from digest.column_types import UtcTime
+from digest.column_types import bare as col
 from digest.store import websub
 from digest.store.api_tables import ApiAnswer, Webhook, WebhookEvent
 from digest.store.feed_tables import FullText, Robots, WebSub

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from digest.dataclass import dataclass
 from digest.models import Host
@@ -29,14 +30,24 @@ class Record:
     said_at: datetime | None = None
 
 
-_COLUMNS = [getattr(Host, name) for name in Record.__dataclass_fields__]
+_HOST = Host.__table__  # type: ignore[attr-defined]
+_COLUMNS = [_HOST.c[name] for name in Record.__dataclass_fields__]
+_NOW: Any = sa.bindparam("now")
+_FORGOTTEN: Any = sa.bindparam("forgotten")
+# A hold that is over, and a pace that nobody spoke of for a day.
+_OVER = (
+    sa.or_(_HOST.c.held_until.is_(None), _HOST.c.held_until <= _NOW)
+    & sa.or_(_HOST.c.said_at.is_(None), _HOST.c.said_at < _FORGOTTEN)
+    & sa.or_(_HOST.c.asked_at.is_(None), _HOST.c.asked_at < _FORGOTTEN)
+)
+# Made once: it is asked with each claim of feeds.
+_KNOWN = sa.select(*_COLUMNS).where(sa.not_(_OVER)).order_by(_HOST.c.name)
 
 
 def records(session: Session, *, now: datetime, of: Iterable[str] | None = None) -> list[Record]:
     """What is known of servers that still holds, by name; of these alone, or of all."""
-    query = sa.select(*_COLUMNS).where(sa.not_(_over(now))).order_by(col(Host.name))
-    queries = [query] if of is None else [query.where(col(Host.name).in_(some)) for some in batched(sorted(of))]
-    return [Record(*row) for query in queries for row in session.execute(query)]
+    queries = [_KNOWN] if of is None else [_KNOWN.where(_HOST.c.name.in_(some)) for some in batched(sorted(of))]
+    return [Record(*row) for query in queries for row in session.execute(query, _moments(now))]
 
 
 def keep(session: Session, records: Sequence[Record]) -> None:
@@ -44,10 +55,9 @@ def keep(session: Session, records: Sequence[Record]) -> None:
 
     In the order of names, so that two runs do not wait for each other.
     """
-    table = Host.__table__  # type: ignore[attr-defined]
     for record in sorted(records, key=lambda record: record.name):
-        statement = insert_into(session, Host).values(asdict(record))
-        ours, there = statement.excluded, table.c
+        statement = insert_into(session, _HOST).values(asdict(record))
+        ours, there = statement.excluded, _HOST.c
         heard = sa.or_(there.said_at.is_(None), ours.said_at >= there.said_at)
         values = {
             name: sa.case((heard, ours[name]), else_=there[name])
@@ -63,13 +73,10 @@ def keep(session: Session, records: Sequence[Record]) -> None:
 
 def forget(session: Session, *, now: datetime) -> None:
     """Forget what no longer holds, and what another run does not write just now."""
-    names = select(Host.name).where(_over(now)).with_for_update(skip_locked=True)
-    session.execute(sa.delete(Host).where(col(Host.name).in_(names)), execution_options={"synchronize_session": False})
+    names = sa.select(_HOST.c.name).where(_OVER).with_for_update(skip_locked=True)
+    session.execute(sa.delete(_HOST).where(_HOST.c.name.in_(names)), _moments(now))
 
 
-def _over(now: datetime) -> sa.ColumnElement[bool]:
-    """A hold that is over, and a pace that nobody spoke of for a day."""
-    free = sa.or_(col(Host.held_until).is_(None), col(Host.held_until) <= now)
-    forgotten = now - REMEMBERED
-    unsaid = sa.or_(col(Host.said_at).is_(None), col(Host.said_at) < forgotten)
-    return free & unsaid & sa.or_(col(Host.asked_at).is_(None), col(Host.asked_at) < forgotten)
+def _moments(now: datetime) -> dict[str, datetime]:
+    """Those of `_OVER`."""
+    return {"now": now, "forgotten": now - REMEMBERED}

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from digest.column_types import bare
 from digest.dataclass import dataclass
 from digest.models import Edition, Feed, Newsletter, NewsletterFeed, Subscription
 from digest.store import idle
@@ -19,7 +20,7 @@ from digest.store.recipients import deliverable
 def keep(database: Database, names: Iterable[str], *, now: datetime) -> None:
     """Give each newsletter of the settings its row; one that left the settings keeps its history."""
     with database.read() as session:
-        known = set(session.exec(select(Newsletter.name)))
+        known = set(session.scalars(sa.select(bare(Newsletter.name))))
     missing = set(names) - known
     if missing:
         with database.write() as session:

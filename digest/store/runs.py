@@ -20,6 +20,7 @@ from digest.store.run_tables import Run, Tally
 
 TALLIED = ("sent", "refused", "deferred")
 _FORGOTTEN_AT_ONCE = 1_000
+_RUN = Run.__table__  # type: ignore[attr-defined]
 _NO_SYNC = {"synchronize_session": False}
 
 
@@ -35,14 +36,16 @@ class Deed:
 
 
 def begin(session: Session, *, name: str, command: str, process: str, now: datetime) -> None:
-    session.add(Run(name=name, command=command, process=process, began_at=now))
+    row = {"name": name, "command": command, "process": process, "began_at": now}
+    nothing: dict[str, Any] = {"trouble": "", "steps": {}, "newsletters": {}}
+    session.connection().execute(sa.insert(_RUN).values(row | nothing))
 
 
 def end(session: Session, name: str, deed: Deed, *, now: datetime) -> None:
     """A run that was forgotten meanwhile has no row to fill in, and is counted all the same."""
     values = {"ended_at": now, "exit_code": deed.exit_code, "trouble": deed.trouble}
     values |= {"steps": dict(deed.steps), "newsletters": dict(deed.newsletters)}
-    session.execute(sa.update(Run).where(col(Run.name) == name).values(values), execution_options=_NO_SYNC)
+    session.execute(sa.update(_RUN).where(_RUN.c.name == name).values(values))
     tally(session, deed.letters)
 
 
@@ -64,8 +67,8 @@ def forget(session: Session, *, keep: timedelta, now: datetime) -> int:
     """Forget runs that began longer ago; how many. Not by a clock that may have leapt."""
     if not clock.ran_lately(session, now=now):
         return 0
-    old = sa.select(col(Run.id)).where(col(Run.began_at) < now - keep).order_by(col(Run.id)).limit(_FORGOTTEN_AT_ONCE)
-    found = session.connection().execute(sa.delete(Run).where(col(Run.id).in_(old)))
+    old = sa.select(_RUN.c.id).where(_RUN.c.began_at < now - keep).order_by(_RUN.c.id).limit(_FORGOTTEN_AT_ONCE)
+    found = session.connection().execute(sa.delete(_RUN).where(_RUN.c.id.in_(old)))
     return found.rowcount
 
 
