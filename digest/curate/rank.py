@@ -144,10 +144,10 @@ def pick(
     edition before is equally new, and age tells from there on. Of an author who is capped the first
     story names the others.
     """
-    half_life, at = timedelta(hours=curate.fresh_hours), now - paper.one_piece
+    half_life, then = timedelta(hours=curate.fresh_hours), now - paper.one_piece
 
     def worth(story: Story) -> tuple[bool, int, float, int]:
-        fresh = curate.weight_fresh * freshness(story.published_at, now=at, half_life=half_life)
+        fresh = curate.weight_fresh * freshness(story.published_at, now=then, half_life=half_life)
         own = curate.weight_taste * moved.get(story.seq, 0)
         return story.pinned, -story.placed if story.pinned else 0, story.rank + fresh + own, story.seq
 
