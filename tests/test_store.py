@@ -25,6 +25,7 @@ from conftest import MONDAY, on_sqlite
 from sqlmodel import SQLModel, select
 
 from digest import edition, store, subscribe
+from digest.column_types import UtcTime
 from digest.errors import DigestError, NotFound, StorageError, TryAgain
 from digest.models import Edition, Feed, Newsletter, NewsletterFeed, OutboxRow, Subscriber, Subscription, Variant
 from digest.store import database as store_database
@@ -32,6 +33,7 @@ from digest.store import (
     editions,
     feed_claims,
     feeds,
+    filling,
     hosts,
     newsletters,
     outbox,
@@ -337,6 +339,19 @@ def test_a_naive_time_does_not_get_in(database):
 def test_times_come_back_in_utc(database):
     with database.read() as session:
         assert newsletters.find(session, "daily").slot_at == MONDAY
+
+
+def test_rows_filled_in_at_once_are_stored_as_their_columns_have_them(database):
+    columns = sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", UtcTime), sa.Column("name", sa.String)
+    table = sa.Table("filled_in", sa.MetaData(), *columns, prefixes=["TEMPORARY"])
+    rows = [{"id": 1, "at": MONDAY, "name": "one"}, {"id": 2, "at": None, "name": "two"}]
+    with database.read() as session:
+        table.create(session.connection())
+        filling.fill(session, table, rows)
+        filling.fill(session, table, [])
+        asked = sa.select(table).where(sa.or_(table.c.at == MONDAY, table.c.at.is_(None))).order_by(table.c.id)
+        assert [dict(row) for row in session.connection().execute(asked).mappings()] == rows
+        table.drop(session.connection())
 
 
 def test_a_rehearsal_sees_everything_and_leaves_nothing(database):

@@ -64,6 +64,8 @@ def repeated_lines(texts: Iterable[Sequence[Line]]) -> frozenset[str]:
     comes after the last one."""
     seen: Counter[str] = Counter()
     for text in texts:
+        if not text:  # most entries have a summary or a content, and no other
+            continue
         found = [line.said for line in text]
         whole = " ".join(found)
         seen.update({*found, *_sentences(whole[:300]), _tail(whole)} - {""})
@@ -134,7 +136,7 @@ def _prose(lines: Sequence[Line], title: str, known: Collection[str]) -> str:
     text = _front(" ".join(kept), title, known)
     if (last := _tail(text)) and last in known:
         text = text.removesuffix(last).rstrip()
-    shorter = _TRUNCATED.sub("", text)
+    shorter = _TRUNCATED.sub("", text) if "…" in text or "..." in text else text
     if shorter != text:
         text = _whole_words(shorter, text).rstrip(" ,;:-–—(“‘\"'")
         if text and not _SENTENCE_END.search(text[-3:]):

@@ -144,10 +144,10 @@ def pick(
     edition before is equally new, and age tells from there on. Of an author who is capped the first
     story names the others.
     """
-    half_life = timedelta(hours=curate.fresh_hours)
+    half_life, then = timedelta(hours=curate.fresh_hours), now - paper.one_piece
 
     def worth(story: Story) -> tuple[bool, int, float, int]:
-        fresh = curate.weight_fresh * freshness(story.published_at, now=now - paper.one_piece, half_life=half_life)
+        fresh = curate.weight_fresh * freshness(story.published_at, now=then, half_life=half_life)
         own = curate.weight_taste * moved.get(story.seq, 0)
         return story.pinned, -story.placed if story.pinned else 0, story.rank + fresh + own, story.seq
 
@@ -165,10 +165,10 @@ def pick(
     sections: Counter[str] = Counter()
     first: dict[str, int] = {}  # where the first story of an author stands
     more: defaultdict[int, list[Source]] = defaultdict(list)
-    for story in mine:
+    for number, story in enumerate(mine):
         if len(taken) >= limit:  # most stories: nothing more is asked about them
-            left.append(LeftOut(story, beyond))
-            continue
+            left += [LeftOut(one, beyond) for one in mine[number:]]
+            break
         author, *templates = _series(story)
         if story.pinned:
             why = ""

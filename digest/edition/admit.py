@@ -501,8 +501,8 @@ def _linked(
         story = ("new", at) if group.known is None else ("told", group.known)
         for read in group.reads:
             lead(read.links, story)
-            whose[read.entry.id] = story, family(read.feed)
-            tell[story].add(family(read.feed))
+            whose[read.entry.id] = story, read.family
+            tell[story].add(read.family)
 
     @cache
     def families(story: tuple[str, int]) -> set[str]:

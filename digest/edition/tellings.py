@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from digest import config, writers
@@ -35,6 +36,7 @@ class Read:
     central: central.Central | None = None  # the sentences that say most of it, where the settings want them
     links: tuple[str, ...] = field(init=False)  # by which it is known to tell what another does, normalised
     own: bool = field(init=False)  # the feed tells what its own site wrote, and does not only point at it
+    family: str = field(init=False)  # of its feed
 
     def __post_init__(self) -> None:
         # At once, while the addresses are remembered: `urls.normalise`.
@@ -42,8 +44,10 @@ class Read:
         object.__setattr__(self, "links", tuple(dict.fromkeys(filter(None, found))))
         sites = {_host(self.feed.site_url or self.feed.url), _host(self.feed.url)}
         object.__setattr__(self, "own", urls.site(self.link).partition("/")[0] in sites)
+        object.__setattr__(self, "family", family(self.feed))
 
 
+@lru_cache(maxsize=16)  # feed by feed its entries are read
 def _host(url: str) -> str:
     return urls.site(urls.normalise(url)).partition("/")[0]
 
@@ -108,7 +112,7 @@ def _voices(reads: Sequence[Read]) -> list[str]:
     """The sites that tell a story by themselves: one of those of one owner, and of those with a copy of one text."""
     found: dict[str, Read] = {}
     for read in sorted(reads, key=representative):
-        owner = family(read.feed)
+        owner = read.family
         if owner not in found and not any(_copy(read, other) for other in found.values()):
             found[owner] = read
     return sorted(found)

@@ -242,7 +242,7 @@ def left_to_lay(
         .order_by(sa.func.coalesce(_made.c.variant_id, 0) // _TOGETHER, col(Subscription.id))
     )
     connection = session.connection()
-    found = array("q", (row[0] for row in connection.execute(query, execution_options={"yield_per": 10_000})))
+    found = array("q", (row[0] for row in connection.execute(query, execution_options={"yield_per": 1_000})))
     _made.drop(connection)
     return found
 
