@@ -99,12 +99,13 @@ class Database:
         if self.view is not None and self.rehearsing is None:
             raise self.view.why
 
-    def require_latest(self) -> None:
+    def require_latest(self, *, rehearsed: bool = False) -> None:
         """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent.
 
-        ConfigError where it was moved elsewhere; StorageError where nothing can be written.
+        ConfigError where it was moved elsewhere; StorageError where nothing can be written, unless all is `rehearsed`.
         """
-        self._must_be_writable()
+        if not rehearsed:
+            self._must_be_writable()
         with self.read() as session:
             if self.witness is not None:
                 self.witness.require(session)
