@@ -54,7 +54,7 @@ def run(
             options.warn(barren)
         tell_lost(options, config, lost(config, database))
         if dry_run:
-            database.require_latest(rehearsed=True)
+            database.require_latest()
             with database.rehearse() as rehearsal:
                 healed = heed_clock(options, config, rehearsal)
                 with telling(options, config) as tell:

@@ -99,13 +99,12 @@ class Database:
         if self.view is not None and self.rehearsing is None:
             raise self.view.why
 
-    def require_latest(self, *, rehearsed: bool = False) -> None:
+    def require_latest(self) -> None:
         """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent.
 
-        ConfigError where it was moved elsewhere; StorageError where nothing can be written, unless all is `rehearsed`.
+        ConfigError where it was moved elsewhere; StorageError where nothing can be written.
         """
-        if not rehearsed:
-            self._must_be_writable()
+        self._must_be_writable()
         with self.read() as session:
             if self.witness is not None:
                 self.witness.require(session)
