@@ -13,7 +13,6 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest.config import kinds
 from digest.config.alerts import Alerts
 from digest.config.hosts import reachable
 from digest.config.keep import Keep
@@ -232,13 +231,6 @@ class Config(BaseSettings):
                     more[key] = values[key]
             filled[name] = {**more, **paper} if more else paper
         return {**values, "newsletters": filled}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_their_kind(cls, values: Any) -> Any:
-        if (found := next(kinds.misfits(cls, values), None)) is not None:
-            raise Misplaced(*found)
-        return values
 
     @model_validator(mode="after")
     def _own_smtp(self) -> Config:
