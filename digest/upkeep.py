@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
+
+from sqlmodel import Session
 
 from digest.config import Config
 from digest.errors import StorageError
@@ -20,30 +23,47 @@ def tidy(database: Database, config: Config, *, now: datetime) -> int:
 
     They are gone for good, so one leap of a clock may not decide that they asked long ago.
     """
+    with database.read() as session:  # as a rule there is nothing, and then nobody's write is waited for
+        lately = ran_lately(session, now=now)
+        due = dict(_over(session, config, now=now, lately=lately))
+    if lately and database.witness is not None:
+        database.witness.forget(now=now)
+    if not due:
+        return 0
     with database.write() as session:
-        tallies.count(session, now=now)
-        if idle.answers(session):
-            from digest.store import once
+        done = {name: forget(session) for name, forget in due.items()}
+    return done.get("signups") or 0
 
-            once.prune(session, now=now, limit=1_000)
-        if not ran_lately(session, now=now):
-            return 0
-        if idle.pictures(session):
-            from digest.store import pictures
 
-            terms = config.pictures
-            pictures.prune(session, now=now, days=terms.keep_days, most=round(terms.keep_mb * 1e6), limit=500)
-        if idle.summaries(session):
-            from digest.store import summaries
+def _over(
+    session: Session, config: Config, *, now: datetime, lately: bool
+) -> Iterator[tuple[str, Callable[[Session], int | None]]]:
+    """What there is to count or to forget, each with what does it."""
+    if tallies.wait(session):
+        yield "editions", partial(tallies.count, now=now)
+    if idle.answers(session):
+        from digest.store import once
 
-            summaries.prune(session, now=now, days=config.keep.texts_days, limit=500)
-        if database.witness is not None:
-            database.witness.forget(now=now)
-        if not idle.unconfirmed(session):
-            return 0
+        if once.overdue(session, now=now):
+            yield "answers", partial(once.prune, now=now, limit=1_000)
+    if not lately:
+        return
+    if idle.pictures(session):
+        from digest.store import pictures
+
+        days, most = config.pictures.keep_days, round(config.pictures.keep_mb * 1e6)
+        if pictures.overdue(session, now=now, days=days, most=most):
+            yield "pictures", partial(pictures.prune, now=now, days=days, most=most, limit=500)
+    if idle.summaries(session):
+        from digest.store import summaries
+
+        if summaries.overdue(session, now=now, days=config.keep.texts_days):
+            yield "summaries", partial(summaries.prune, now=now, days=config.keep.texts_days, limit=500)
+    if idle.unconfirmed(session):
         from digest.subscribe import signup
 
-        return signup.tidy(session, now=now)
+        if signup.untidy(session, now=now):
+            yield "signups", partial(signup.tidy, now=now)
 
 
 def make_findable(database: Database) -> int:

@@ -52,7 +52,7 @@ from digest.config import Config, from_values
 from digest.demo.catcher import Catcher
 from digest.render import apart
 from digest.render import inline as inlining
-from digest.store import Database, newsletters, open_database
+from digest.store import Database, newsletters, open_database, sqlite_file
 from digest.store import database as store_database
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -199,7 +199,8 @@ def statements_compiled_once() -> Iterator[None]:
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_database, "create_engine", create_engine)
+        for module in (store_database, sqlite_file):
+            patch.setattr(module, "create_engine", create_engine)
         yield
 
 

@@ -32,7 +32,7 @@ import pytest
 import trustme
 from conftest import begun
 from corpus import CORPUS
-from sqlmodel import select
+from sqlmodel import Session, select
 from typer.testing import CliRunner, Result
 
 from digest import collect, parse
@@ -41,7 +41,7 @@ from digest.collect import addresses, fetch, rhythm, workers
 from digest.collect.hosts import Hosts
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
-from digest.errors import FetchError
+from digest.errors import FetchError, StorageError
 from digest.models import Feed, FeedState
 from digest.parse import worker
 from digest.store import Database, feed_claims, feeds, newsletters
@@ -1444,3 +1444,77 @@ def test_every_real_list_is_exported_as_it_was_imported(database: Database) -> N
                 wanted.append(replace(outline, url=url, title=title or url, site_url=site))
         assert len(outlines) == len(wanted) + len(report.bad), name
         assert sorted(exported(database, newsletter), key=repr) == sorted(wanted, key=repr), name
+
+
+# ---------------------------------------------------------------- a database that breaks in the middle
+
+
+class Breaking:
+    """Lets some of the transactions of a run fail, by their numbers from 1: when they begin, or at their commit."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *numbers: int, late: bool = False) -> None:
+        self.number = 0
+        write = Database.write
+
+        @contextmanager
+        def breaking(database: Database) -> Iterator[Session]:
+            self.number += 1
+            broken = self.number in numbers
+            if broken and not late:
+                raise StorageError("the database is locked by another program")
+            with write(database) as session:
+                yield session
+                if broken:
+                    raise StorageError("the database cannot grow: the disk is full")
+
+        monkeypatch.setattr(Database, "write", breaking)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_could_not_be_stored_at_once_is_stored_at_the_next_try(database, site, monkeypatch, late):
+    site.pages["/"] = Reply(rss("one", "two"), headers={"ETag": '"1"'})
+    add(database, site.base + "/")
+    with monkeypatch.context() as patched:
+        Breaking(patched, 1, 3, 5, late=late)  # claims, and what was fetched
+        assert run(database).new == 2
+    assert sorted(titles(database)) == ["one", "two"]
+    assert run(database, now=MONDAY + timedelta(days=1)).unchanged == 1
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_batch_that_cannot_be_stored_is_asked_again_at_once_with_the_validators_of_before(
+    database, site, monkeypatch, late
+):
+    site.pages["/"] = Reply(rss("one"), headers={"ETag": '"1"'})
+    add(database, site.base + "/")
+    run(database)
+    site.pages["/"] = Reply(rss("one", "two"), headers={"ETag": '"2"'})
+    later = MONDAY + timedelta(days=1)
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        Breaking(patched, 3, 4, late=late)  # 1 and 2 are claims
+        run(database, now=later)
+    assert titles(database) == ["one"]
+    with database.read() as session:
+        assert (session.exec(select(Feed)).one().etag, session.exec(select(Feed)).one().claimed_at) == ('"1"', None)
+    assert run(database, now=later + timedelta(seconds=1)).new == 1 and titles(database) == ["one", "two"]
+
+
+def test_a_claim_that_breaks_costs_nothing_of_what_is_asked_already(database, site, monkeypatch):
+    for name in ("a", "b", "c"):
+        site.pages[f"/{name}"] = Reply(rss(name))
+        add(database, f"{site.base}/{name}")
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        Breaking(patched, 2, 3)  # 1 claims one of them, as many as there are connections
+        run(database, settings(connections=1))
+    assert len(titles(database)) == 1
+    assert run(database, now=MONDAY + timedelta(seconds=1)).new == 2 and titles(database) == ["a", "b", "c"]
+
+
+def test_feeds_that_cannot_be_given_back_are_asked_when_their_lease_is_over(database, site, monkeypatch):
+    site.pages["/"] = Reply(rss("one"))
+    add(database, site.base + "/")
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        Breaking(patched, *range(2, 99))
+        run(database)
+    assert run(database, now=MONDAY + timedelta(minutes=5)).asked == 0
+    assert run(database, now=MONDAY + timedelta(minutes=30)).new == 1

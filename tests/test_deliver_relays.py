@@ -26,7 +26,6 @@ from digest.deliver.pace import Bucket, Pace, Quota, finish
 from digest.deliver.relays import Route
 from digest.errors import StorageError
 from digest.models import Edition, EditionState, OutboxRow
-from digest.store import database as store_database
 from digest.store import edition_states, letters, newsletters, open_database, people, suppressions
 
 
@@ -614,7 +613,7 @@ def test_a_clock_that_is_set_in_the_middle_doubles_and_loses_nothing(box, config
 
 
 def test_a_locked_database_delays_letters_and_loses_and_doubles_none(box, configure, server, clock, monkeypatch):
-    monkeypatch.setattr(store_database, "BUSY_MS", 100)
+    monkeypatch.setattr("digest.store.sqlite_file.BUSY_MS", 100)
     config = configure(smtp={"url": server.url, "connections": 2})
     owe(box, config, *readers(60))
     impatient = open_database(config.database_url)

@@ -445,7 +445,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 def test_a_locked_database_is_told_in_words(tmp_path, monkeypatch):
     path = tmp_path / "digest.db"
     open_database(f"sqlite:///{path}", create=True).close()
-    monkeypatch.setattr(store_database, "BUSY_MS", 50)
+    monkeypatch.setattr("digest.store.sqlite_file.BUSY_MS", 50)
     other = sqlite3.connect(path)
     other.execute("BEGIN EXCLUSIVE")
     opened = open_database(f"sqlite:///{path}")

@@ -8,8 +8,8 @@ be the machine of thousands of strangers. One process at a time has a host (`lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
@@ -106,6 +106,16 @@ class Hosts:
         while self._changed:  # one by one: answers come in while another thread asks this
             names.add(self._changed.pop())
         return [self._records[name] for name in sorted(names)]
+
+    @contextmanager
+    def learnt(self) -> Iterator[list[hosts.Record]]:
+        """The same, to be stored meanwhile; what could not be is to be remembered still."""
+        records = self.changed()
+        try:
+            yield records
+        except BaseException:
+            self.unkept(records)
+            raise
 
     def unkept(self, records: Iterable[hosts.Record]) -> None:
         """What `changed` gave could not be stored."""

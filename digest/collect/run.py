@@ -21,14 +21,14 @@ from digest.collect import gathering, kinship, rhythm, rows
 from digest.collect.addresses import host_of
 from digest.collect.fetch import Answer, Fetcher
 from digest.collect.guard import Resolve, resolve
-from digest.collect.hosts import Held, Hosts, exchange
+from digest.collect.hosts import Held, Hosts
 from digest.collect.leases import Shared
 from digest.collect.manner import Manner
 from digest.collect.report import Change, CollectReport, Failure, Progress
 from digest.collect.rhythm import Health, Vitals
 from digest.config import Collect, Config
 from digest.dataclass import dataclass
-from digest.errors import FetchError
+from digest.errors import FetchError, UserError
 from digest.means import fitting
 from digest.models import FeedState
 from digest.origin import open_part, same
@@ -126,6 +126,8 @@ class _Run:
         self._report = CollectReport()
         self._released: set[int] = set()  # not asked for their host's sake, and not claimed by us again
         self._unasked = 0  # of these, whose place in `most` another may have
+        self._claims: set[int] = set()  # feeds in hand, whose outcome is not stored yet
+        self._broke: UserError | None = None  # why no more are claimed, while what is in hand is still stored
         # Feeds that wait for a turn at one busy host must not keep the others from starting.
         self._in_hand = asyncio.Semaphore(self._settings.connections * 4)
         self._outcomes: asyncio.Queue[_Outcome | None] = asyncio.Queue(maxsize=self._settings.connections)
@@ -157,7 +159,11 @@ class _Run:
                             await self._claim_all()
                             await self._outcomes.put(None)
                     except BaseExceptionGroup as group:
-                        raise _first(group) from group
+                        if isinstance(error := _first(group), UserError):
+                            await self._store(self._give_back)
+                        raise error from group
+            if self._broke is not None:
+                raise self._broke
         return self._report
 
     @cached_property
@@ -169,6 +175,13 @@ class _Run:
 
     async def _store(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._storing, function, *args)
+
+    async def _store_surely(self, function: Callable[..., T], *args: Any) -> T:
+        """What is stored, or not at all, has another try: it was locked, say, or two had waited for each other."""
+        try:
+            return await self._store(function, *args)
+        except UserError:
+            return await self._store(function, *args)
 
     # ------------------------------------------------------------ claim
 
@@ -188,19 +201,25 @@ class _Run:
                     for feed in feeds:
                         await self._in_hand.acquire()
                         tasks.create_task(self._collect(feed))
-            if not self._unasked:
+            if not self._unasked or self._broke is not None:
                 return
             self._left, self._unasked = self._left + self._unasked, 0
 
     async def _claimed(self) -> list[feed_claims.Due]:
-        feeds, known = await self._store(self._claim)
+        try:
+            feeds, known = await self._store_surely(self._claim)
+        except UserError as error:  # of the database: what was asked already is stored where it can be
+            self._broke = error
+            return []
         self._hosts.hear(known)
+        self._claims.update(feed.id for feed in feeds)
         return feeds
 
     def _claim(self) -> tuple[list[feed_claims.Due], list[hosts.Record]]:
         """Some feeds, and what others heard of servers since we began."""
-        with self._database.write() as session:
-            known = exchange(session, self._hosts, now=self._clock())
+        with self._hosts.learnt() as learnt, self._database.write() as session:
+            hosts.keep(session, learnt)
+            known = hosts.records(session, now=self._clock())
             claimed = feed_claims.claim(
                 session,
                 now=self._clock(),
@@ -306,7 +325,7 @@ class _Run:
                             break
                         batch.append(outcome)
                         weight += _weight(outcome)
-            await self._store(self._save, batch)
+            await self._store_surely(self._save, batch)
             if self._progress:
                 report = self._report
                 done = report.asked + report.held
@@ -314,11 +333,17 @@ class _Run:
             if outcome is not None:
                 outcome = await self._outcomes.get()
 
+    def _give_back(self) -> None:
+        """The feeds whose outcome could not be stored are due for the next run; or else when their lease is over."""
+        with suppress(UserError), self._database.write() as session:
+            feed_claims.release(session, self._claims, next_at=self._started)
+
     def _save(self, outcomes: list[_Outcome]) -> None:
-        with self._database.write() as session:
+        asked = [outcome.feed.id for outcome in outcomes]
+        with self._hosts.learnt() as servers, self._database.write() as session:
             # A feed may have been removed, retired, given another address or a way of being read while it was asked;
             # and where that took longer than its lease, another run may have asked it since.
-            left = feed_claims.lock(session, [outcome.feed.id for outcome in outcomes])
+            left = feed_claims.lock(session, asked)
             outcomes = [_retitled(o, left[o.feed.id]) for o in outcomes if _ours(o.feed, left.get(o.feed.id))]
             outcomes = [self._doubted(session, outcome) for outcome in outcomes]
             hubs = self._hubs(session, left)
@@ -334,11 +359,11 @@ class _Run:
             for outcome in outcomes:
                 if outcome.held_until is not None:
                     feed_claims.release(session, [outcome.feed.id], next_at=outcome.held_until)
-            servers = self._hosts.changed()
             hosts.keep(session, servers)
             if servers:
                 hosts.forget(session, now=self._started)
         # Counted after the commit: the report says what is stored.
+        self._claims.difference_update(asked)
         self._report.held += len(outcomes) - len(done)
         for outcome, (row, saved, change) in zip(settled, done, strict=True):
             self._count_in(outcome, row, saved, change)

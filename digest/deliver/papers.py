@@ -16,7 +16,7 @@ from digest.config import Config, Imprint, Relay, Smtp
 from digest.dataclass import dataclass
 from digest.deliver.login import Server, name_of
 from digest.errors import ConfigError
-from digest.store import edition_states
+from digest.store import Database, edition_states, idle, relays
 
 Key = tuple[str, str]
 Number = int | None  # of a newsletter; None: what belongs to none
@@ -117,3 +117,16 @@ def hold_late(session: Session, papers: Papers, *, now: datetime) -> list[tuple[
     """Hold the editions that are too late, each by what its newsletter calls so: (newsletter, number)."""
     common = papers.config.smtp.max_lateness
     return edition_states.hold_late(session, now=now, max_lateness=common, own=papers.late_after)
+
+
+def open_and_hold(database: Database, papers: Papers, *, now: datetime) -> list[tuple[str, int]]:
+    """Open the editions whose moment has come, and `hold_late`; where none may be, nobody's write is waited for."""
+    late = now - min((papers.config.smtp.max_lateness, *papers.late_after.values()))
+    forgotten = now - relays.HOURS_KEPT
+    with database.read() as session:
+        if not idle.opens(session, now=now, late=late, hours=forgotten):
+            return []
+    with database.write() as session:
+        edition_states.open_held(session, now=now)
+        relays.forget_hours(session, before=forgotten)
+        return hold_late(session, papers, now=now)

@@ -13,13 +13,12 @@ from sqlmodel import Session
 from digest import event_loop
 from digest.config import Config, Smtp
 from digest.dataclass import dataclass
-from digest.deliver.papers import Joint, Key, Papers, Relays, hold_late, key_of
+from digest.deliver.papers import Joint, Key, Papers, Relays, key_of, open_and_hold
 from digest.deliver.report import Progress, Report
 from digest.deliver.shares import ALL, Share
 from digest.errors import ConfigError, RelayDown
 from digest.means import fitting
 from digest.store import Database, edition_states, letters, newsletters, suppressions
-from digest.store import relays as stored_relays
 
 # What sends is imported where there is something to send.
 if TYPE_CHECKING:
@@ -55,11 +54,9 @@ def run(
     papers = Papers(config, names, frozenset(left_alone))
     if not share.notices_only:
         report.dropped = edition_states.drop_cancelled(database, now=now)
-    with database.write() as session:
-        if not share.notices_only:
-            edition_states.open_held(session, now=now)
-            report.late = hold_late(session, papers, now=now)
-        stored_relays.forget_hours(session, now=now)
+    if not share.notices_only:
+        report.late = open_and_hold(database, papers, now=now)
+    with database.read() as session:
         found = letters.due_count(session, now=now, notices_only=share.notices_only)
     due = {number: letters for number, letters in found.items() if number not in left_alone}
     report.owed = sum(due.values())

@@ -77,8 +77,7 @@ def prepare(
         row = newsletters.find(session, name)
         if not_now(session, row, settings, now=now):
             return None
-    with database.write() as session:
-        pauses.end_pauses(session, now=now)
+    pauses.end_all(database, now=now)
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None

@@ -128,8 +128,7 @@ def _look(
             return None
         begun = editions.laying_out(session, row.id or 0)
     if not begun:
-        with database.write() as session:
-            pauses.end_pauses(session, now=now)
+        pauses.end_all(database, now=now)
     with database.read() as session:
         row = newsletters.find(session, name)
         assert row.id is not None

@@ -217,7 +217,15 @@ def _words(mail: Mail) -> str:
 def _broken(html: str) -> str:
     for mark in ("<br", "</p", "</div", "</tr", "<BR", "</P", "</DIV", "</TR", "</td"):
         html = html.replace(mark, "\n" + mark)
-    for name, sign in (("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&quot;", '"'), ("&#39;", "'"), ("&amp;", "&")):
+    for name, sign in (
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&nbsp;", " "),
+        ("&quot;", '"'),
+        ("&#39;", "'"),
+        ("&middot;", "·"),
+        ("&amp;", "&"),
+    ):
         html = html.replace(name, sign) if name not in ("&lt;", "&gt;") else html.replace(name, " ")
     return html
 

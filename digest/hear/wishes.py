@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from itertools import islice, pairwise
 
 from digest.hear.report import Report
 from digest.hear.words import bare, listed_bare
+from digest.render.quotes import answered, own_lines
 
-_LINES = 12  # of the beginning; below are signatures and what was quoted
+_LINES = 12  # of the beginning; below are signatures
+_CLAUSE = re.compile(r"[.,;:!?…()、。，！？；।،؟]")
 
 
 def wants_to_leave(report: Report) -> bool:
-    """Does a person seem to want no more letters, in one of the languages that letters are written in?"""
-    own: list[str] = []
-    for line in report.text.split("\n"):
-        if line.startswith((">", "-- ", "-----")) or len(own) >= _LINES:
-            break
-        if line.strip():
-            own.append(_plain(line))
-    subject = _plain(report.subject)
-    if any(_alone(line) for line in (*own[:3], subject)):
+    """Does a person seem to want no more letters, in one of the languages that letters are written in?
+
+    What they quote of our mail asks for nothing, nor does the subject of our mail that they answer, unless it says
+    that alone; nor does a wish that they say they do not have.
+    """
+    own = [_plain(line) for line in islice(own_lines(report.text), _LINES)]
+    subject, answers = _subject(report.subject)
+    if any(_alone(line) and not _turned(before) for before, line in pairwise(["", *own[:3]])) or _alone(subject):
         return True
-    said = " ".join([*own, subject])
-    return any(phrase in said for phrase in listed_bare("wishes", "phrases"))
+    said = " ".join([*own] if answers else [*own, ".", subject])
+    return any(_wished(said, phrase) for phrase in listed_bare("wishes", "phrases"))
+
+
+def _subject(subject: str) -> tuple[str, bool]:
+    """A subject in plain letters without "Re:", and whether it had that."""
+    rest = answered(subject)
+    return _plain(rest), rest != subject
+
+
+def _wished(said: str, phrase: str) -> bool:
+    """Does a phrase stand in a text where nothing turns it round: "do not …", "I do not want to …", "…しないで"?"""
+    at = said.find(phrase)
+    while at >= 0:
+        after = said[at + len(phrase) :].lstrip()
+        if not _turned(_CLAUSE.split(said[:at])[-1]) and not after.startswith(_sorted("nots_after")):
+            return True
+        at = said.find(phrase, at + 1)
+    return False
+
+
+def _turned(before: str) -> bool:
+    """Does what stands before a wish say that it is none? Only words of wanting may stand between."""
+    words = _words(before)
+    between = listed_bare("wishes", "wanting")
+    while words and words[-1] in between:
+        words.pop()
+    rest = " ".join(words)
+    return f" {rest}".endswith(tuple(f" {one}" for one in _sorted("nots"))) or rest.endswith(_sorted("nots_joined"))
+
+
+def _sorted(name: str) -> tuple[str, ...]:
+    return tuple(sorted(listed_bare("wishes", name)))
 
 
 def _plain(line: str) -> str:

@@ -30,6 +30,7 @@ from typing import IO, Any
 from sqlalchemy.engine import make_url
 
 from digest.errors import BadInput, NotFound, StorageError, Unavailable, UserError
+from digest.store.sqlite_file import to_look
 
 MANIFEST, SQLITE, DUMP = "manifest.json", "digest.db", "digest.dump"
 NAMED = re.compile(r"digest-backup-\d{8}T\d{6}Z(-\d+)?\.tar(\.age)?")
@@ -149,7 +150,7 @@ def copy_sqlite(source: Path, target: Path, *, progress: Progress = lambda done,
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with (
-            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=60)) as original,
+            closing(sqlite3.connect(to_look(source), uri=True, timeout=60)) as original,
             closing(sqlite3.connect(target)) as copy,
         ):
             original.isolation_level = None

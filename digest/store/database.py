@@ -21,25 +21,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
-from digest.column_types import read_json
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable
-from digest.store import locks, refused
+from digest.store import locks, refused, sqlite_file
 from digest.store.rehearsal import overlaid
 from digest.store.tenure import Tenure
 from digest.store.waking import defer_wakes
 from digest.store.witness import Witness, moved
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-BUSY_MS = 60_000  # how long a writer waits for another before it gives up
 _UPGRADE_LOCK = 0x6469676573740001  # "digest", for pg_advisory_xact_lock
 _TURN_LOCK = 0x6469676573740002  # held around it, while the database is backed up
-_WAITED = "waited"  # seconds for the lock, in what a connection is told of itself
 _SOON = {"connect_timeout": 3, "tcp_user_timeout": 5000}  # s, ms; see libpq's "Parameter Key Words"
 PATIENCE = 3600.0  # seconds for which another process is waited for that upgrades
 _T = TypeVar("_T")
@@ -49,9 +45,15 @@ class Database:
     """One database, SQLite or PostgreSQL. `read()` and `write()` are the only ways to a session."""
 
     def __init__(
-        self, engine: Engine, *, rehearsing: Connection | None = None, pinned: Connection | None = None
+        self,
+        engine: Engine,
+        *,
+        rehearsing: Connection | None = None,
+        pinned: Connection | None = None,
+        view: sqlite_file.View | None = None,
     ) -> None:
         self.engine = engine
+        self.view = view  # of a SQLite file that is only looked at, since it cannot be written
         self._reading = engine.execution_options(sqlite_begin="DEFERRED")
         self.rehearsing = rehearsing
         self._pinned = pinned
@@ -66,6 +68,7 @@ class Database:
         On SQLite it takes the one write lock at once (BEGIN IMMEDIATE): a transaction that reads first and
         then wants to write cannot wait for another writer, it fails.
         """
+        self._must_be_writable()
         with self._tenure.counted(), self._session(self.engine) as session:
             if self.witness is not None:
                 self.witness.attend(session)
@@ -73,7 +76,7 @@ class Database:
             looked = self.witness is not None and self.witness.number(session)
             connection = session.connection() if session.in_transaction() else None
             if connection is not None:
-                self._tenure.waited(connection.info.pop(_WAITED, 0.0))
+                self._tenure.waited(connection.info.pop(sqlite_file.WAITED, 0.0))
                 session.flush()
                 if session.info and self.rehearsing is None:  # a rehearsal wakes nobody, and locks no job of others
                     defer_wakes(session)
@@ -93,11 +96,16 @@ class Database:
             if self.witness is not None:
                 self.witness.keep(session)
 
+    def _must_be_writable(self) -> None:
+        if self.view is not None and self.rehearsing is None:
+            raise self.view.why
+
     def require_latest(self) -> None:
         """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent.
 
-        ConfigError where it was moved elsewhere.
+        ConfigError where it was moved elsewhere; StorageError where nothing can be written.
         """
+        self._must_be_writable()
         with self.read() as session:
             if self.witness is not None:
                 self.witness.require(session)
@@ -132,6 +140,8 @@ class Database:
         """One consistent view; waits for no writer."""
         with self._session(self._reading) as session:
             yield session
+            if self.view is not None:
+                self.view.must_be_still()
 
     @contextmanager
     def _session(self, engine: Engine) -> Iterator[Session]:
@@ -157,6 +167,8 @@ class Database:
         try:
             yield
         except (sa.exc.DBAPIError, OverflowError) as error:
+            if self.view is not None:
+                self.view.must_be_still()
             sentence = refused.too_large(error) or refused.in_words(error, self.engine.url)
             if sentence is None:
                 raise
@@ -176,7 +188,7 @@ class Database:
                     f"{self.name} is behind a pooler (PgBouncer), which does not keep what is laid beside its tables",
                     hint="for this command, name the server itself: DIGEST_DATABASE=postgresql://… digest …",
                 )
-            alone = Database(self.engine, pinned=connection)
+            alone = Database(self.engine, pinned=connection, view=self.view)
             alone.witness, alone._tenure = self.witness, self._tenure
             yield alone
 
@@ -190,7 +202,7 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             with (
                 self._told(),
-                overlaid(self._path, busy_seconds=BUSY_MS / 1000, serializer=_json) as (engine, connection),
+                overlaid(sqlite_file.to_look(self._path), serializer=sqlite_file.as_json) as (engine, connection),
             ):
                 yield Database(engine, rehearsing=connection)
         else:
@@ -215,7 +227,7 @@ class Database:
             original, copy = self._path, Path(folder) / "digest.db"
             try:
                 with (
-                    closing(sqlite3.connect(f"{original.as_uri()}?mode=ro", uri=True)) as source,
+                    closing(sqlite3.connect(sqlite_file.to_look(original), uri=True)) as source,
                     closing(sqlite3.connect(copy)) as target,
                 ):
                     source.backup(target)
@@ -224,7 +236,7 @@ class Database:
                     f"the database {original} cannot be copied to {folder}, to try things out there: {error}",
                     hint="make room there, or name another folder in TMPDIR",
                 ) from error
-            private = Database(_sqlite(copy, synchronous="OFF"))
+            private = Database(sqlite_file.engine_of(copy, synchronous="OFF"))
             private.shared = False
             try:
                 yield private
@@ -358,21 +370,31 @@ def open_database(
         if not path.is_file():
             if not create:
                 raise NotFound(f"there is no database at {path}", hint="`digest init` makes it; is `database` right?")
-            _make_private(path)
+            sqlite_file.make_private(path)
         elif not create and path.stat().st_size == 0:
             raise NotFound(
                 f"the database {path} is an empty file",
                 hint="a new one: `digest init` makes its tables; one that had readers: put a backup in its place",
             )
-        engine = _sqlite(path)
-    else:
-        engine = _postgres(url)
-    database = Database(engine)
+        seen = None if create or sqlite_file.may_write(path) else sqlite_file.view(path)
+        try:
+            return _opened(Database(sqlite_file.engine_of(path, seen=seen), view=seen), upgrade, before)
+        except StorageError as error:
+            if seen is not None or not refused.bars_writing(error):
+                raise
+            seen = sqlite_file.view(path, error)
+        return _opened(Database(sqlite_file.engine_of(path, seen=seen), view=seen), upgrade, before)
+    return _opened(Database(_postgres(url)), upgrade, before)
+
+
+def _opened(database: Database, upgrade: bool, before: Callable[[Database, str], None] | None) -> Database:
     try:
         if upgrade:
             _upgrade(database, before)
             with database.read() as session:
                 must_be_here(session)
+        elif database.engine.dialect.name == "sqlite":
+            _must_be_readable(database)
     except BaseException:
         database.close()
         raise
@@ -390,7 +412,7 @@ def _postgres(url: str, *, patience: dict[str, Any] | None = None, **more: Any) 
     try:
         there = sa.make_url(url)
         asked = _nameless(url) | {name: said for name, said in (patience or {}).items() if name not in there.query}
-        return create_engine(url, pool_pre_ping=True, json_serializer=_json, connect_args=asked, **more)
+        return create_engine(url, pool_pre_ping=True, json_serializer=sqlite_file.as_json, connect_args=asked, **more)
     except ImportError:  # psycopg itself, or the libpq that it wants
         raise ConfigError(
             "PostgreSQL needs a package that is not installed beside digest",
@@ -471,6 +493,8 @@ def _upgrade(database: Database, before: Callable[[Database, str], None] | None 
     """Bring the tables to `head()`, in one transaction; whoever else wants to do the same waits."""
     if _found(database) == head():
         return
+    if database.view is not None:
+        raise database.view.why
     with _turn(database):
         found = _found(database)
         if found == head():
@@ -489,6 +513,16 @@ def outgrown(database: Database) -> StorageError | None:
     except StorageError as error:
         return error
     return None
+
+
+def _must_be_readable(database: Database) -> None:
+    """StorageError where SQLite reads nothing since it cannot write; what else is wrong, whoever looks says."""
+    try:
+        with database.read() as session:
+            session.connection().exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1")
+    except StorageError as error:
+        if refused.bars_writing(error):
+            raise
 
 
 def _found(database: Database) -> str | None:
@@ -586,56 +620,3 @@ def without_foreign_keys(database: Database) -> Iterator[Database]:
         assert alone._pinned is not None
         alone._pinned.connection.cursor().execute("PRAGMA foreign_keys = OFF")
         yield alone
-
-
-def _make_private(path: Path) -> None:
-    """Create the file readable by its owner only; SQLite gives its WAL the same mode."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    except OSError as error:
-        raise StorageError(
-            f"cannot make the database {path}: {error.strerror}", hint="choose a folder that you may write to"
-        ) from None
-
-
-def _json(value: Any) -> str:
-    """As `json.dumps`, quickly where there is nothing in it: of a million people most have neither tags nor fields."""
-    return (
-        json.dumps(value) if value or not isinstance(value, list | dict) else "[]" if isinstance(value, list) else "{}"
-    )
-
-
-def _sqlite(path: Path, *, synchronous: str = "FULL") -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
-        json_serializer=_json,
-        json_deserializer=read_json,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, also before DDL
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA secure_delete = ON")
-        cursor.execute(f"PRAGMA synchronous = {synchronous}")
-        if path.is_file() and path.stat().st_size == 0:  # it is made now; others can give pages back once compacted
-            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            # A database on read-only ground can still be read, in the mode it is in.
-            if "readonly" not in str(error):
-                raise
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
-        began = time.monotonic()
-        connection.exec_driver_sql(f"BEGIN {mode}")
-        connection.info[_WAITED] = time.monotonic() - began
-
-    return engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from digest.store.database import Database
@@ -83,4 +84,5 @@ class Room:
 
     def close(self) -> None:
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # gone already, or on ground that has become read-only
+                self._path.unlink()

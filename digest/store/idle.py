@@ -25,7 +25,13 @@ class Waits(NamedTuple):
     welcomes: bool
 
 
+_PAUSES = "SELECT EXISTS (SELECT 1 FROM subscription WHERE state = 'paused' AND paused_until <= :now)"
 _ROLLS = "SELECT EXISTS (SELECT 1 FROM letter_roll WHERE edition_id IN (SELECT id FROM edition WHERE tally IS NULL))"
+_OPENS = """
+SELECT EXISTS (SELECT 1 FROM edition WHERE state = 'held' AND open_at <= :now)
+  OR EXISTS (SELECT 1 FROM edition WHERE state = 'open' AND tally IS NULL AND coalesce(open_at, composed_at) < :late)
+  OR EXISTS (SELECT 1 FROM relay_hour WHERE hour < :hours)
+"""
 _OLD_MAILS = """
 SELECT EXISTS (SELECT 1 FROM mail_report WHERE raw IS NOT NULL AND read_at < :before)
   OR EXISTS (SELECT 1 FROM mail_report WHERE proof = '')
@@ -73,6 +79,16 @@ FROM newsletter n WHERE n.name = :name
 def old_mails(session: Session, *, before: datetime) -> bool:
     """Are there mails that came back by then, or prove nothing? These may have to be forgotten."""
     return _says(session, _OLD_MAILS, before=before)
+
+
+def opens(session: Session, *, now: datetime, late: datetime, hours: datetime) -> bool:
+    """Is there an edition to open, one of before `late` that may have to be held, or a count of before `hours`?"""
+    return _says(session, _OPENS, now=now, late=late, hours=hours)
+
+
+def pauses(session: Session, *, now: datetime) -> bool:
+    """Is there a reader whose pause is over, and who is not active again?"""
+    return _says(session, _PAUSES, now=now)
 
 
 def pictures(session: Session) -> bool:

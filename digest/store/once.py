@@ -92,6 +92,11 @@ def rename_person(session: Session, old: str, new: str) -> None:
     session.execute(sa.update(ApiAnswer).where(col(ApiAnswer.person) == old).values(person=new))
 
 
+def overdue(session: Session, *, now: datetime) -> bool:
+    """Is there anything that `prune` would clear away?"""
+    return session.exec(select(ApiAnswer.id).where(col(ApiAnswer.at) < now - KEPT).limit(1)).first() is not None
+
+
 def prune(session: Session, *, now: datetime, limit: int) -> int:
     """Clear away some of the answers that nobody may ask for any more; how many."""
     old = select(ApiAnswer.id).where(col(ApiAnswer.at) < now - KEPT).order_by(col(ApiAnswer.at)).limit(limit)

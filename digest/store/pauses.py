@@ -9,6 +9,17 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from digest.models import Edition, Subscription, SubscriptionState
+from digest.store import idle
+from digest.store.database import Database
+
+
+def end_all(database: Database, *, now: datetime) -> None:
+    """As `end_pauses`, in a transaction of its own; where no pause is over, in none that waits for the lock."""
+    with database.read() as session:
+        over = idle.pauses(session, now=now)
+    if over:
+        with database.write() as session:
+            end_pauses(session, now=now)
 
 
 def end_pauses(session: Session, *, now: datetime) -> int:

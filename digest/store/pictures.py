@@ -358,6 +358,15 @@ def fate(session: Session, entry_id: int) -> Fate | None:
 # ---------------------------------------------------------------- pruning
 
 
+def overdue(session: Session, *, now: datetime, days: float, most: int) -> bool:
+    """Is there anything that `prune` would forget?"""
+    unused = sa.exists().where(col(PictureFile.used_at) < now - max(KEPT, timedelta(days=days)))
+    found = sa.exists().where(col(EntryPicture.asked_at) < now - FORGOTTEN)
+    beyond = sa.select(sa.func.coalesce(sa.func.sum(col(PictureFile.size)), 0) > most).scalar_subquery()
+    free = sa.exists().where(col(PictureFile.used_at) < now - KEPT)
+    return bool(session.execute(sa.select(unused | found | (beyond & free))).scalar_one())
+
+
 def prune(session: Session, *, now: datetime, days: float, most: int, limit: int) -> int:
     """Forget what was found long ago, copies that were used last before `days`, and the oldest beyond `most` bytes.
 

@@ -32,6 +32,14 @@ def too_large(error: sa.exc.DBAPIError | OverflowError) -> UserError | None:
     return NotFound("there is nothing of a number that large", hint="the lists show the numbers that there are")
 
 
+def bars_writing(error: StorageError) -> bool:
+    """Was it SQLite that cannot write to the file, or keep beside it what it wants? Then it may still be read."""
+    cause = error.__cause__
+    return isinstance(cause, sa.exc.DBAPIError) and any(
+        sign in str(cause.orig) for sign in ("disk", "readonly", "unable to open")
+    )
+
+
 def first_line(error: sa.exc.DBAPIError) -> str:
     said = str(error.orig).strip()
     return said.splitlines()[0] if said else type(error.orig).__name__

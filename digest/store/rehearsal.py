@@ -16,12 +16,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, create_engine
 from sqlalchemy.pool import StaticPool
+
+from digest.store import sqlite_file
 
 # Tables whose rows become more with the years: none of them is copied.
 GROWING = frozenset(
@@ -218,21 +219,21 @@ def _unique(plain: sqlite3.Cursor, table: str, key: Sequence[str]) -> Iterator[S
 
 
 @contextmanager
-def overlaid(path: Path, *, busy_seconds: float, serializer: Any) -> Iterator[tuple[Engine, Connection]]:
+def overlaid(address: str, *, serializer: Any) -> Iterator[tuple[Engine, Connection]]:
     """An engine, and its one connection in a transaction that is rolled back at the end: see above."""
 
     def connect() -> _Overlay:
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
+            address,
             uri=True,
-            timeout=busy_seconds,
+            timeout=sqlite_file.BUSY_MS / 1000,
             check_same_thread=False,
             factory=_Overlay,
         )
         connection.begin()
         return connection
 
-    engine = create_engine(f"sqlite:///{path}", creator=connect, poolclass=StaticPool, json_serializer=serializer)
+    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool, json_serializer=serializer)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -26,6 +26,9 @@ def add_letters(session: Session, letters: Mapping[str, int], *, now: datetime) 
         session.connection().execute(statement, rows)
 
 
+HOURS_KEPT = timedelta(days=2)
+
+
 def hours(session: Session, *, now: datetime) -> dict[str, dict[datetime, int]]:
     """{relay: {hour: letters}} of the last day; older ones are forgotten."""
     found: dict[str, dict[datetime, int]] = {}
@@ -35,7 +38,5 @@ def hours(session: Session, *, now: datetime) -> dict[str, dict[datetime, int]]:
     return found
 
 
-def forget_hours(session: Session, *, now: datetime) -> None:
-    session.execute(
-        sa.delete(RelayHour).where(col(RelayHour.hour) < now - timedelta(days=2)), execution_options=_NO_SYNC
-    )
+def forget_hours(session: Session, *, before: datetime) -> None:
+    session.execute(sa.delete(RelayHour).where(col(RelayHour.hour) < before), execution_options=_NO_SYNC)

@@ -173,18 +173,33 @@ def forget_mails(session: Session, *, address: str = "", before: datetime | None
     session.execute(sa.delete(SignupMail).where(which))
 
 
+def overdue(session: Session, *, mails: datetime, asked: datetime, now: datetime) -> bool:
+    """Is there anything to forget: mails from before then, or what waits or was asked in vain before `asked`?"""
+    there = (
+        sa.exists().where(col(SignupMail.at) < mails),
+        sa.exists().where(col(SignupWait.at) < asked),
+        sa.exists().where(col(SignupRefusal.day) < asked),
+        sa.exists().where(*_stale(asked, now)),
+    )
+    return bool(session.execute(sa.select(sa.or_(*there))).scalar_one())
+
+
+def _stale(asked_before: datetime, now: datetime) -> tuple[Any, ...]:
+    asked = sa.select(sa.func.max(col(Notice.created_at))).where(col(Notice.subscription_id) == Subscription.id)
+    at = asked.correlate(Subscription).scalar_subquery()
+    return (
+        col(Subscription.state) == SubscriptionState.PENDING,
+        sa.case((at > now + timedelta(days=1), col(Subscription.changed_at)), else_=at) < asked_before,
+    )
+
+
 def forget_unconfirmed(session: Session, *, asked_before: datetime, now: datetime) -> int:
     """Delete pending subscriptions whose last mail asked in vain before then, and people who have no other.
 
     A mail of days to come was dated by a clock that was wrong: since when it is pending counts then.
     Whoever was imported as pending and never asked stays. How many subscriptions there were.
     """
-    asked = sa.select(sa.func.max(col(Notice.created_at))).where(col(Notice.subscription_id) == Subscription.id)
-    at = asked.correlate(Subscription).scalar_subquery()
-    stale = (
-        col(Subscription.state) == SubscriptionState.PENDING,
-        sa.case((at > now + timedelta(days=1), col(Subscription.changed_at)), else_=at) < asked_before,
-    )
+    stale = _stale(asked_before, now)
     # On PostgreSQL whoever is busy with a person or a subscription keeps it, and we wait for nobody: they could be
     # waiting for us.
     found = session.exec(

@@ -66,6 +66,12 @@ def keep(session: Session, one: Summary) -> None:
     )
 
 
+def overdue(session: Session, *, now: datetime, days: int) -> bool:
+    """Is there anything that `prune` would let go of?"""
+    old = sa.select(col(Summary.mark)).where(col(Summary.made_at) < now - timedelta(days=days)).limit(1)
+    return bool(days) and session.execute(old).first() is not None
+
+
 def prune(session: Session, *, now: datetime, days: int, limit: int) -> int:
     """Let go of summaries that were made so many days ago, some at a time; 0 days: of none. How many."""
     if not days:

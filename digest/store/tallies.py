@@ -43,6 +43,17 @@ def ended(session: Session) -> list[int]:
     return list(session.scalars(query.limit(_AT_A_TIME)))
 
 
+def wait(session: Session) -> bool:
+    """Is there an edition for `count`?"""
+    return bool(ended(session)) or session.execute(_unsaid().limit(1)).first() is not None
+
+
+def _unsaid() -> Any:
+    """Editions that an older release counted, without a word of when."""
+    which = col(Edition.tally).is_not(None), col(Edition.last_at).is_(None)
+    return sa.select(col(Edition.id)).where(*which).order_by(col(Edition.id).desc())
+
+
 def count(session: Session, *, now: datetime) -> None:
     """Count the editions that have `ended`. PostgreSQL: who owes one of their letters again waits for us.
 
@@ -57,10 +68,7 @@ def count(session: Session, *, now: datetime) -> None:
             continue
         values = {"tally": of_rows(session, id_), "last_at": _last(session, id_, now)}
         session.execute(sa.update(Edition).where(col(Edition.id) == id_).values(values), execution_options=_NO_SYNC)
-    # An older release counted these, and did not say.
-    unsaid = col(Edition.tally).is_not(None), col(Edition.last_at).is_(None)
-    query = sa.select(col(Edition.id)).where(*unsaid).order_by(col(Edition.id).desc()).limit(_AT_A_TIME)
-    for number in session.scalars(query.with_for_update(skip_locked=True)).all():
+    for number in session.scalars(_unsaid().limit(_AT_A_TIME).with_for_update(skip_locked=True)).all():
         said = sa.update(Edition).where(col(Edition.id) == number).values(last_at=_last(session, number or 0, now))
         session.execute(said, execution_options=_NO_SYNC)
 

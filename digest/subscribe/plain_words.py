@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +15,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from digest.render import quotes
+from digest.render.quotes import folded
 from digest.subscribe.preferences import Changes
 
 MOST_LINES = 6  # that are read: below are signatures, and what was quoted
@@ -24,10 +25,6 @@ MOST_DAYS = 366  # of a pause
 MOST_STRANGE = 5  # pieces that are told as not understood
 _CUT = ',;.!?،；。，、！？؟।\n\t ()[]"“”„«»*:：'
 _ENDS = ",;.!?،；。，、！？؟।\n"
-_REPLY = re.compile(
-    r"\s*+(?:re|aw|sv|antw|rif|res|rép|tr|fwd?|wg|odp|ynt|回复|答复|返信|رد|השב|תגובה)\s*+(?:\[\d{1,3}\]\s*+)?[:：]",
-    re.IGNORECASE,
-)
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?(?!\d)")
 _NUMBER = re.compile(r"\d{1,4}(?![\d:.])")
@@ -66,7 +63,7 @@ def understood(text: str, subject: str = "", *, topics: Mapping[str, str], weekd
     """What a mail asks for; `topics` are titles by slug. `weekday`: of who says "weekly" alone."""
     found = Wishes()
     lines = own_lines(text)
-    if not lines and not _REPLY.match(subject):
+    if not lines and quotes.answered(subject) == subject:
         lines = [subject.strip()[:LONGEST]]
     known = _topics(topics)
     said: list[_Item] = []
@@ -81,30 +78,18 @@ def understood(text: str, subject: str = "", *, topics: Mapping[str, str], weekd
 
 
 def own_lines(text: str) -> list[str]:
-    """The first lines that are the writer's own: above what is quoted, and above how a mail ends."""
+    """The first lines that are the writer's own: of what is not quoted, above how a mail ends."""
     own: list[str] = []
-    for line in text[:4000].split("\n")[:60]:
+    for line in quotes.own_lines(text):
         plain = folded(line)
-        if line.lstrip().startswith((">", "|")) or line.rstrip() == "--" or line.startswith(("---", "___", "***")):
-            break
-        if any(mark in plain for mark in _folded("rest", "quotes")) or plain.startswith(_folded("rest", "headers")):
-            break
-        if plain.endswith(_folded("rest", "wrote")) or re.match(r"(?:on|am|le|el) .{4,} \d\d?[:.h]\d\d", plain):
-            break
         if own and _begins(plain, "closings"):
             break
-        if not plain or (not own and _begins(plain, "greetings") and plain.endswith((",", "!", "，", "！", "،"))):
+        if not own and _begins(plain, "greetings") and plain.endswith((",", "!", "，", "！", "،")):
             continue
-        own.append(line.strip()[:LONGEST])
+        own.append(line[:LONGEST])
         if len(own) >= MOST_LINES:
             break
     return own
-
-
-def folded(text: str) -> str:
-    """Small letters without accents, wide forms as narrow ones, one apostrophe, one blank."""
-    text = unicodedata.normalize("NFKD", text[: 4 * LONGEST].replace("\u2019", "'")).casefold()
-    return " ".join("".join(c for c in text if unicodedata.category(c) not in ("Mn", "Cf")).split())
 
 
 # ---------------------------------------------------------------- a line

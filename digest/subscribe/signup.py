@@ -231,6 +231,11 @@ def confirm(session: Session, token: str, *, config: Config, evidence: Evidence)
     return answer
 
 
+def untidy(session: Session, *, now: datetime) -> bool:
+    """Is there anything that `tidy` would forget?"""
+    return signup.overdue(session, mails=now - _REMEMBERED, asked=now - VALID_FOR, now=now)
+
+
 def tidy(session: Session, *, now: datetime) -> int:
     """Forget who did not confirm in time, and limits of long ago; how many subscriptions."""
     signup.forget_mails(session, before=now - _REMEMBERED)

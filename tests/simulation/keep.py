@@ -37,11 +37,12 @@ from digest.store import (
     tallies,
     tenure,
 )
-from digest.store.database import _sqlite, open_database
+from digest.store.database import open_database
 from digest.store.keep_tables import LetterRoll
 from digest.store.kept import Kind
 from digest.store.pruning import LATEST
 from digest.store.run_tables import RunDay
+from digest.store.sqlite_file import engine_of
 from digest.store.story_tables import Admission, Decision, Entry, Story, VariantStory
 
 DAY = timedelta(days=1)
@@ -104,7 +105,7 @@ class History:
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         shutil.copy(made, path)
-        self.database = Database(_sqlite(path, synchronous="OFF"))
+        self.database = Database(engine_of(path, synchronous="OFF"))
         self.people = self.rng.randint(2, 5)
         self.windows: dict[int, list[Article]] = {}
         self.day = self.runs = 0

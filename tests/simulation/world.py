@@ -61,8 +61,8 @@ from digest.store import (
     tastes,
 )
 from digest.store import disk_space as room_module
-from digest.store.database import _sqlite
 from digest.store.journal import Journal
+from digest.store.sqlite_file import engine_of
 from digest.store.witness import Witness
 from digest.subscribe import Evidence, leanings, moves
 from digest.taste import Taste
@@ -225,7 +225,7 @@ class Theatre:
         """The database as one process has it open: with an engine for each `slot`, whose statements stay compiled."""
         engine = self._engines.get(slot)
         if engine is None:
-            engine = self._engines[slot] = _sqlite(self.path, synchronous="OFF")
+            engine = self._engines[slot] = engine_of(self.path, synchronous="OFF")
             _hook(engine)
         return Database(engine)
 
@@ -257,7 +257,7 @@ class Theatre:
             self._empty = self.folder / "empty.db"
             open_database(f"sqlite:///{self._empty}", create=True).close()
         shutil.copyfile(self._empty, path)
-        engine = _sqlite(path, synchronous="OFF")
+        engine = engine_of(path, synchronous="OFF")
         database = Database(engine)
         _fill(database, shape, settings(shape, {}, self.folder))
         engine.dispose()

@@ -1,0 +1,177 @@
+"""Who wants to leave, of those who answer a mail of ours: their own words count, and what they quote of us does not."""
+
+from functools import cache
+from pathlib import Path
+
+import hearing
+import pytest
+from conftest import MONDAY
+from test_render import page, story
+
+from digest.config import from_values
+from digest.hear.understand import understand
+from digest.hear.wishes import wants_to_leave
+from digest.hear.words import listed_bare
+from digest.render import MAILS, Identity, Rendered, Templates, languages
+from digest.render.quotes import own_lines
+from digest.render.speech import speech
+from digest.schedule import parse
+from digest.subscribe import notes
+
+GOOD, WISH = "Thank you, a good read!", "Please unsubscribe me."
+HTML = "MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n"
+FROM = "Rust Newsletter <news@news.example>"
+
+
+def leaves(body: str, subject: str = "Re: How to opt out", more: str = "") -> bool:
+    return wants_to_leave(understand(hearing.person(body, subject=subject, more=more)))
+
+
+@cache
+def mails(language: str) -> tuple[Rendered, ...]:
+    """An edition, and each mail that is none, of a newsletter whose name and headlines sound like wishes."""
+    news = {"title": "Rust Newsletter", "from": FROM, "language": language, "schedule": "daily 07:00 UTC"}
+    values = {"base_url": "https://news.example", "secret_key": "k" * 32, "newsletters": {"daily": news}}
+    config = from_values(values, Path("digest.toml"), environment=False)
+    titles = ("How to opt out", "Please unsubscribe me", "Stop", "Take me off")
+    edition = page(
+        *(story(n, title=title) for n, title in enumerate(titles, 1)),
+        title="Rust Newsletter",
+        language=language,
+        date=MONDAY,
+        topics=("AI",),
+        view_url="https://news.example/e/7",
+        schedule=parse("daily 07:00 UTC"),
+        by_mail=True,
+        asks=True,
+        identity=Identity(subscribe_url="https://news.example/s", replies=True, share=True),
+    )
+    others = (Templates().note(notes.sample(kind, "daily", config, language=language)) for kind in MAILS)
+    return Templates().render(edition, subject="{{ lead.title }}"), *others
+
+
+def quoted(text: str) -> str:
+    return "\n".join(f"> {line}" for line in text.splitlines())
+
+
+# How programs show what is answered; {0} is the text of the mail, {1} the same with marks.
+QUOTES = {
+    "Outlook": "From: Rust Newsletter <news@news.example>\nSent: Monday, 3 November 2026 07:00\nTo: Ada\n\n{0}",
+    "Outlook, German": "________________________________\nVon: Rust Newsletter <news@news.example>\n"
+    "Gesendet: Montag, 3. November 2026 07:00\nAn: Ada\nBetreff: News\n\n{0}",
+    "Outlook, German, no line": "Von: Rust Newsletter <news@news.example>\nGesendet: Montag, 3. November 2026\n\n{0}",
+    "Outlook, French": "De : Rust Newsletter <news@news.example>\nEnvoyé : lundi 3 novembre 2026 07:00\nÀ : Ada\n\n{0}",
+    "Outlook, old": "-----Original Message-----\nFrom: Rust Newsletter\n\n{0}",
+    "Outlook, bold": "*From:* Rust Newsletter <news@news.example>\n*Sent:* Monday\n\n{0}",
+    "Apple Mail": "> On 3 Nov 2026, at 07:00, Rust Newsletter <news@news.example> wrote:\n> \n{1}",
+    "Apple Mail, bare": "Am 03.11.2026 um 07:00 schrieb Rust Newsletter <news@news.example>:\n\n{0}",
+    "Gmail": "On Tue, 3 Nov 2026 at 07:00, Rust Newsletter <news@news.example> wrote:\n\n{1}",
+    "Gmail, bare": "On Tue, 3 Nov 2026 at 07:00, Rust Newsletter <news@news.example> wrote:\n\n{0}",
+    "Gmail, broken": "Am Di., 3. Nov. 2026 um 07:00 Uhr schrieb Rust Newsletter <\nnews@news.example>:\n\n{0}",
+    "Gmail, Japanese": "2026年11月3日(火) 7:00 Rust Newsletter <news@news.example>:\n\n{0}",
+    "Gmail, Russian": "вт, 3 нояб. 2026 г. в 07:00, Rust Newsletter <news@news.example>:\n\n{0}",
+    "Gmail, Polish": "wt., 3 lis 2026 o 07:00 Rust Newsletter <news@news.example> napisał(a):\n\n{0}",
+    "Gmail, Hebrew": "\u202bבתאריך יום ג׳, 3 בנוב׳ 2026 ב-7:00 מאת \u202aRust\u202c <news@news.example>:\u202c\n\n{0}",
+    "Gmail, Chinese": "Rust Newsletter <news@news.example> 于2026年11月3日周二 07:00写道：\n\n{0}",
+    "Gmail, Turkish": "Rust Newsletter <news@news.example>, 3 Kas 2026 Sal, 07:00 tarihinde şunu yazdı:\n\n{0}",
+    "mobile": "Sent from my iPhone\n\n> On 3 Nov 2026, at 07:00, Rust Newsletter wrote:\n> \n{1}",
+    "mobile, divided": "-------- Ursprüngliche Nachricht --------\nVon: Rust Newsletter\n\n{0}",
+    "forwarded": "---------- Forwarded message ---------\nFrom: Rust Newsletter\n\n{0}",
+    "no word of it": "{0}",
+}
+
+
+@pytest.mark.parametrize("language", languages())
+def test_no_line_of_a_mail_of_ours_is_a_wish_where_it_is_quoted(language):
+    heard = []
+    for mail in mails(language):
+        heard += [mail.text] if leaves(f"{GOOD}\n\n{mail.text}") else []
+        heard += [mail.html] if leaves(f"<p>{GOOD}</p><div{mail.html.partition('<body')[2]}", more=HTML) else []
+        heard += [mail.subject] if leaves(GOOD, subject=f"Re: {mail.subject}") else []
+        lines = [line for line in ours(mail).splitlines() if line.strip()]
+        for n, line in enumerate(lines):
+            if n and len(lines[n - 1]) > 50 and "://" not in lines[n - 1]:
+                continue  # the end of a sentence
+            alone = lines[n : n + 2] if "://" in "".join(lines[n + 1 : n + 2]) else [line]  # a link's name and address
+            heard += [line for part in (lines[n:], alone) if leaves("\n".join([GOOD, "", *part]))]
+    assert not heard, heard[:6]
+
+
+def ours(mail: Rendered) -> str:
+    """What is ours in the text of a mail: all of it, or of an edition what stands below the stories."""
+    return mail.text.partition("\n-- \n")[2] if mail.text.startswith("RUST") else mail.text
+
+
+@pytest.mark.parametrize("shape", QUOTES.values(), ids=QUOTES)
+@pytest.mark.parametrize("language", ["en", "de", "it", "ja"])
+def test_what_is_quoted_asks_for_nothing_and_what_is_written_above_it_does(shape, language):
+    edition, *_others = mails(language)
+    word = speech(language).gettext("Unsubscribe")
+    for text in (
+        (edition.text, ours(edition), word) if shape != QUOTES["no word of it"] else (edition.text, ours(edition))
+    ):
+        quote = shape.format(text, quoted(text))
+        assert not leaves(f"{GOOD}\n\n{quote}")
+        assert leaves(f"Hello,\n\n{WISH}\n\n{quote}")
+        assert leaves(f"{word}\n\n{quote}")
+
+
+@pytest.mark.parametrize("shape", [shape for shape in QUOTES.values() if "{1}" in shape])
+def test_a_wish_below_a_quote_with_marks_is_heard(shape):
+    text = mails("en")[0].text
+    assert leaves(f"{shape.format(text[:600], quoted(text[:600]))}\n\n{WISH}\n")
+    assert not leaves(f"{shape.format(text[:600], quoted(text[:600]))}\n\n{GOOD}\n")
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_words_of_the_link_alone_are_a_wish(language):
+    words = speech(language).gettext("Unsubscribe")
+    assert leaves(words, subject="Re: News") and leaves("", subject=words) and leaves("", subject=f"Re: {words}")
+
+
+NO_WISHES = [
+    "Please do not unsubscribe me!", "I do not want to unsubscribe.", "I don't want to unsubscribe",
+    "dont remove me pls",
+    "Please don\u2019t ever take me off this list.", "There is no need to remove me.", "do not\nunsubscribe me",
+    "I would not like to opt out.", "Bitte nicht abmelden!", "Ich möchte nicht aus dem Verteiler genommen werden.",
+    "Ich will keinen Newsletter abbestellen", "Je ne veux pas me désabonner.", "Je ne souhaite pas me désinscrire",
+    "No quiero darme de baja.", "No deseo cancelar mi suscripción", "Non voglio cancellarmi.",
+    "Non desidero annullare l\u2019iscrizione", "Não quero cancelar minha assinatura", "Não quero sair da lista.",
+    "Я не хочу отписаться.", "Не отпишите меня", "Nie chcę się wypisać", "Proszę mnie nie wypisywać",
+    "Abonelikten çıkmak istemiyorum", "Beni listeden çıkarmayın lütfen", "אל תסירו אותי", "לא להסיר אותי בבקשה",
+    "لا أريد إلغاء الاشتراك", "मैं सदस्यता रद्द नहीं करना चाहता", "購読を解除しないでください", "配信停止を希望しません",
+    "配信停止をお願いしているのではありません", "我不想退订", "请不要取消订阅", "不要把我从列表删除",
+]  # fmt: skip
+WISHES = [
+    "I did not ask for this, please unsubscribe me", "You did not remove me! Unsubscribe me.",
+    "I do not like it. Remove me.", "I don't want this; unsubscribe me", "No thanks, unsubscribe me",
+    "not interested please unsubscribe", "I do not want to receive this any more", "You still did not remove me",
+    "Do not unsubscribe my wife. Please unsubscribe me.", "Das ist nichts für mich, bitte abmelden",
+    "Ne m'écrivez plus, je veux me désabonner", "No me interesa, quiero darme de baja", "Не надо, отпишите меня",
+    "Nie interesuje mnie to, proszę mnie wypisać", "不感兴趣，我想退订", "興味がないので、配信停止をお願いします",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", NO_WISHES)
+def test_a_wish_that_somebody_says_they_do_not_have_is_none(words):
+    assert not leaves(words, subject="") and not leaves("", subject=words.replace("\n", " "))
+
+
+@pytest.mark.parametrize("words", WISHES)
+def test_a_wish_is_heard_beside_a_no_that_is_about_something_else(words):
+    assert leaves(words, subject="") and leaves(f"Hello,\n{words}\nRegards", subject="Re: News")
+
+
+def test_every_phrase_of_a_wish_is_heard_above_a_quote():
+    text = mails("en")[0].text
+    missed = [
+        p for p in listed_bare("wishes", "phrases") if not leaves(f"{p}\n\n{text}", more=HTML.replace("html", "plain"))
+    ]
+    assert missed == []
+
+
+def test_what_is_not_quoted_stays_whole():
+    text = (
+        "From here on:\n1. A list | with a bar: fine\nPause, please\nhttps://a.example/b\nIt was 10:30 in Rome: late."
+    )
+    assert list(own_lines(text)) == text.split("\n")
