@@ -75,8 +75,9 @@ def mark_dated(
         return {}
     now = shared_now(session, now)
     moment, ids = words.moments(session), json.dumps([letter.id for letter in letters])
-    times = (moment(now + lease), moment(now), moment(now))
-    asked = (moment(now), ids, *([] if found_at is None else [moment(found_at)]))
+    at = moment(now)
+    times = (moment(now + lease), at, at)
+    asked = (at, ids, *([] if found_at is None else [moment(found_at)]))
     only_looked_for = "false" if found_at is None else "state = 'owed' AND due_at <= ?"
     markable = words.MARKABLE.replace("{found}", only_looked_for)
     if session.get_bind().dialect.name == "sqlite":  # whose one writer we are
