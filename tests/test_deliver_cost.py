@@ -6,10 +6,12 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy, quoprimime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -22,7 +24,8 @@ from sqlmodel import select
 from digest import sign
 from digest.deliver import content
 from digest.deliver.delivery import Delivery
-from digest.deliver.ledger import Committed
+from digest.deliver.in_hand import MOST
+from digest.deliver.ledger import Batch, Committed, Ledger, Wish
 from digest.deliver.papers import Papers
 from digest.deliver.writer import Writer
 from digest.letter import Encoder, Folded, Recipient, Sender, Template, folded
@@ -30,6 +33,7 @@ from digest.letter.quoted import stuffed
 from digest.models import Edition, OutboxRow, OutboxState, Variant
 from digest.render import Marker, Rendered
 from digest.store import outbox, witness
+from digest.store import outbox_words as words
 from digest.store.journal import Journal
 from digest.store.witness import Witness
 
@@ -294,6 +298,79 @@ def test_a_commit_waits_for_sixty_four_answers_where_more_are_on_their_way():
 
     asyncio.run(answer())
     assert committed == [64]
+
+
+@on_sqlite
+def test_what_a_claim_reads_of_readers_is_still_at_hand_when_its_letters_are_marked(database, configure, clock):
+    """Each reader stands in two pages of 4 KB, and where a variant's readers are no neighbours, nobody shares them."""
+    config, kept = configure(), []
+    owe(database, config, *READERS[:3])
+    papers = Papers(config, {1: "daily"}, frozenset())
+    ledger = Ledger(database, content.Contents(papers), papers, clock=clock)
+
+    def ask(connection, cursor, statement, values, context, many):
+        if statement.lstrip().startswith("UPDATE OR FAIL"):
+            kept.append(-cursor.connection.execute("PRAGMA cache_size").fetchone()[0])
+
+    sa.event.listen(database.engine, "before_cursor_execute", ask)
+    source = outbox.Source(1, 1)
+    claimed = ledger.commit(Batch(wish=Wish(source, MOST))).claim.letters
+    assert len(ledger.commit(Batch(marks=list(claimed))).marked) == 3
+    assert kept and min(kept) * 1000 >= 1.5 * MOST * 2 * 4096
+    with database.read() as one, database.read() as other:  # but no other keeps as many
+        sizes = {-each.connection().exec_driver_sql("PRAGMA cache_size").scalar() for each in (one, other)}
+    assert min(sizes) < min(kept)
+
+
+@on_sqlite
+def test_letters_that_are_marked_alike_are_one_row_of_the_answer(database, scattered, clock, monkeypatch):
+    """Between two rows Python's lock is let go of, and the loop that sends would take it for each."""
+    rows, run = [], words.run
+
+    def counted(session, statement, *more):
+        found = run(session, statement, *more)
+        if "json_group_array" in statement:
+            rows.extend(found.cursor.fetchall())
+            found = SimpleNamespace(cursor=SimpleNamespace(fetchall=lambda: rows))
+        return found
+
+    monkeypatch.setattr(words, "run", counted)
+    with database.write() as session:
+        terms = {"lease": timedelta(minutes=1), "now": clock()}
+        wanted = outbox.Wanted(1, 40, written=False)
+        letters = outbox.claim(session, wanted, **terms, lifetime=timedelta(days=9), hold_doubtful=False).letters
+        tried, stood = letters[0].id, clock() - timedelta(hours=1)
+        values = {"attempts": 2, "dated_at": stood}
+        session.execute(sa.update(OutboxRow).where(OutboxRow.id == tried).values(**values))
+        marks = outbox.mark_dated(session, letters, **terms, found_at=clock())
+    assert len(rows) == 2
+    assert marks.keys() == {letter.id for letter in letters}
+    assert {number: mark[:2] for number, mark in marks.items() if mark.attempt > 1} == {tried: (3, stood)}
+    assert {mark[:2] for number, mark in marks.items() if number != tried} == {(1, clock())}
+
+
+@on_sqlite
+def test_what_a_commit_does_for_each_letter_more_is_a_few_calls(database, scattered, clock, tmp_path):
+    database.witness = Witness(Journal(tmp_path / "witness"), clock=clock)
+    papers = Papers(scattered, {1: "daily"}, frozenset())
+    ledger = Ledger(database, content.Contents(papers), papers, clock=clock)
+    letters = list(ledger.commit(Batch(wish=Wish(outbox.Source(1, 1), MOST))).claim.letters)
+    ledger.commit(Batch(marks=[letters.pop()]))  # what is done once is done
+    calls = []
+    for some in (letters[:8], letters[8:48]):
+        for batch in (Batch(marks=some), Batch(outcomes=[outbox.Outcome(one.id, 1, OutboxState.SENT) for one in some])):
+            count = 0
+
+            def counted(frame, event, arg):
+                nonlocal count
+                count += event in ("call", "c_call")
+
+            sys.setprofile(counted)
+            ledger.commit(batch)
+            sys.setprofile(None)
+            calls.append(count)
+    each = (calls[2] - calls[0] + calls[3] - calls[1]) / 32  # to mark one and to settle it
+    assert each < 8
 
 
 @on_sqlite

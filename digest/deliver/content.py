@@ -39,7 +39,7 @@ class Unwritable:
     weight: int = 0
 
 
-Key = tuple[str, int]
+Key = tuple[int | None, int | None]  # a variant, or a notice
 
 
 @dataclass(eq=False)
@@ -110,7 +110,7 @@ class Contents:
         """Read what these letters say and no letter in hand or template says already."""
         loaded: Loaded = {}
         wanted: dict[int, int | None] = {}
-        for key, claimed in {_key(claimed): claimed for claimed in letters}.items():
+        for key, claimed in {(one.variant_id, one.notice_id): one for one in letters}.items():
             words = self._words.get(key)
             if words is not None:
                 loaded[key] = words
@@ -120,12 +120,13 @@ class Contents:
                 said = Rendered(notice.subject, notice.html, notice.text)
                 loaded[key] = Words(claimed.newsletter_id, partial(_said, said, sender))
             else:
-                wanted[key[1]] = claimed.newsletter_id
+                assert claimed.variant_id is not None
+                wanted[claimed.variant_id] = claimed.newsletter_id
         mails = list(editions.to_send(session, wanted))
         brought = self._attached(session, {name for mail in mails for name in mail.attached})
         for mail in mails:
             theirs = tuple(brought[name] for name in mail.attached if name in brought)
-            loaded["variant", mail.variant_id] = Words(wanted[mail.variant_id], partial(_read, mail), theirs)
+            loaded[mail.variant_id, None] = Words(wanted[mail.variant_id], partial(_read, mail), theirs)
         return loaded
 
     def _attached(self, session: Session, names: set[str]) -> Mapping[str, Attached]:
@@ -141,7 +142,7 @@ class Contents:
         for number in {words.newsletter_id for words in loaded.values()}:
             self.kit(number)
         self._words.update(loaded)
-        return {claimed.id: Filler(self, loaded[_key(claimed)], claimed) for claimed in letters}
+        return {one.id: Filler(self, loaded[one.variant_id, one.notice_id], one) for one in letters}
 
     def template(self, words: Words) -> Template | Unwritable:
         """Of a variant or notice, made now or kept from one of the last letters."""
@@ -275,13 +276,6 @@ def for_one(
         mail_from=letter.address(sender.mailbox),
         message_id=sign.message_id(number, key=config.lasting_key, domain=sender.domain),
     )
-
-
-def _key(claimed: outbox.Claimed) -> Key:
-    if claimed.notice_id is not None:
-        return ("notice", claimed.notice_id)
-    assert claimed.variant_id is not None
-    return ("variant", claimed.variant_id)
 
 
 def _link(base_url: str, marker: Marker) -> tuple[str, sign.Purpose]:

@@ -181,11 +181,17 @@ class Delivery:
 
     def _more_to_come(self) -> bool:
         """Are there letters to be answered yet, and does no connection wait for a commit before its next one?"""
-        if self.stopping or any(route.careful for route in self._routes):
+        if self.stopping:
             return False
-        if any(lane.domains.limited for lane in self._begun):  # a letter to the same domain may wait for this answer
-            return False
-        return any(route.ready or route.in_flight for route in self._routes)
+        for lane in self._begun:  # written out: asked for every answer
+            if lane.domains.limited:  # a letter to the same domain may wait for this one
+                return False
+        more = False
+        for route in self._routes:
+            if route.careful:
+                return False
+            more = more or bool(route.ready) or route.in_flight > 0
+        return more
 
     def _finished(self) -> bool:
         if self._at_hand() or not self._writer.idle:

@@ -304,8 +304,11 @@ def ranges(numbers: Iterable[int]) -> str:
 
     Letters go out variant by variant, and of each in their order: so these are few characters a letter.
     """
-    parts: list[str] = []
     rest = sorted(set(numbers))
+    gaps = [following - number for number, following in pairwise(rest)]
+    if rest and 1 not in gaps:  # as nearly always: the readers of one variant are seldom each other's neighbours
+        return ",+".join(map(str, (rest[0], *gaps)))
+    parts: list[str] = []
     before, begin = 0, rest[0] if rest else 0
     for number, following in zip_longest(rest, rest[1:]):
         if following == number + 1:

@@ -21,6 +21,8 @@ from digest.store import outbox_words as words
 from digest.store.database import shared_now
 
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
+# Of an enumeration each member that is named is looked for; these are named for each letter.
+_OWED, _ACTIVE = OutboxState.OWED, SubscriptionState.ACTIVE
 
 
 class Claimed(NamedTuple):
@@ -148,13 +150,13 @@ def claim(
     as_moment = words.as_moment(session)
     before = now - lifetime
     for row in rows:
-        *values, tried_at, in_doubt, created_at, owner, dated_at, subscribed, barred, state = tuple[Any, ...](row)
+        tried_at, in_doubt, created_at, owner, dated_at, subscribed, barred, state = row[8:]
         moments = as_moment(tried_at), bool(in_doubt), as_moment(created_at)
-        letter = Claimed._make((*values, *moments, owner, as_moment(dated_at)))
+        letter = Claimed._make((*row[:8], *moments, owner, as_moment(dated_at)))
         end = _end_of(letter, subscribed, barred, before=before)
         if end is None:
             letters.append(letter)
-            if state == OutboxState.OWED:
+            if state == _OWED:
                 unwritten.append(letter.id)
         else:
             ended.append((letter.id, *end))
@@ -315,7 +317,7 @@ def _end_of(
         why = "erased"
     elif suppressed is not None:
         why = f"suppressed: {suppressed}"
-    elif letter.notice_id is None and subscription != SubscriptionState.ACTIVE:
+    elif letter.notice_id is None and subscription != _ACTIVE:
         why = str(subscription)
     elif letter.notice_id is not None and letter.created_at <= before:
         why = "too late: nobody waits for it any more"

@@ -75,20 +75,26 @@ def mark_dated(
         return {}
     now = shared_now(session, now)
     moment, ids = words.moments(session), json.dumps([letter.id for letter in letters])
-    times = (moment(now + lease), moment(now), moment(now))
-    asked = (moment(now), ids, *([] if found_at is None else [moment(found_at)]))
+    at = moment(now)
+    times = (moment(now + lease), at, at)
+    asked = (at, ids, *([] if found_at is None else [moment(found_at)]))
     only_looked_for = "false" if found_at is None else "state = 'owed' AND due_at <= ?"
     markable = words.MARKABLE.replace("{found}", only_looked_for)
     if session.get_bind().dialect.name == "sqlite":  # whose one writer we are
-        marked = words.run(session, words.ASKED + markable, words.IDS, *asked).cursor.fetchall()
-        for size, some in words.padded([(row[0],) for row in marked]):
+        rows = words.run(session, words.ASKED + markable + words.ALIKE, words.IDS, *asked).cursor.fetchall()
+        marked = [(json.loads(alike), attempt, dated_at) for alike, attempt, dated_at in rows]
+        for size, some in words.padded([(letter_id,) for alike, _, _ in marked for letter_id in alike]):
             words.run(session, words.GOING + f"WHERE id IN ({', '.join('?' * size)})", {"sqlite": ""}, *times, *some)
     else:
-        marked = words.run(
+        rows = words.run(
             session, words.GOING + markable + "RETURNING id, attempts, dated_at", words.IDS, *times, ids
         ).cursor.fetchall()
-    as_moment = words.as_moment(session)
-    return {letter_id: Mark(attempt, as_moment(dated_at), now + lease) for letter_id, attempt, dated_at in marked}
+        marked = [([letter_id], attempt, dated_at) for letter_id, attempt, dated_at in rows]
+    as_moment, until = words.as_moment(session), now + lease
+    found: dict[int, Mark] = {}
+    for alike, attempt, dated_at in marked:
+        found |= dict.fromkeys(alike, Mark(attempt, as_moment(dated_at), until))
+    return found
 
 
 def unclaim(
@@ -150,17 +156,9 @@ def settle(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> C
     moment, ahead = words.moments(session), shared_now(session, now) - now
     for state in {outcome.state for outcome in outcomes}:
         rows = [
-            (
-                outcome.letter_id,
-                outcome.attempt,
-                None if outcome.due_at is None else moment(outcome.due_at + ahead),
-                outcome.code,
-                outcome.reply[:500],
-                outcome.in_doubt,
-                outcome.relay,
-            )
-            for outcome in outcomes
-            if outcome.state is state
+            (letter_id, attempt, None if due_at is None else moment(due_at + ahead), code, reply[:500], in_doubt, relay)
+            for letter_id, attempt, became, code, reply, due_at, in_doubt, relay in outcomes
+            if became is state
         ]
         settled_at = None if state in UNSETTLED else moment(now + ahead)
         if session.get_bind().dialect.name == "sqlite":

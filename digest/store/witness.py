@@ -32,6 +32,7 @@ COMMAND = "digest restore accept"
 KEPT_DAYS = 400  # how long the journal is kept where nothing else is said
 _KEY = "witness"  # of `Session.info`
 _MOST_MACHINES = 20
+_SENT = OutboxState.SENT  # for every letter, and a member of an enumeration is looked for
 _log = logging.getLogger("digest.witness")
 
 
@@ -426,17 +427,12 @@ def note_letters(
                 notes.records.append(_edition_record(session, edition_id))
             found.setdefault(what, {})[key] = ranges(listed)
 
-    ends: dict[str, list[Claimed]] = {}
-    for letter, outcome in ended:
-        if outcome is None or not outcome.in_doubt:
-            sent = outcome is not None and outcome.state is OutboxState.SENT
-            ends.setdefault("sent" if sent else "back", []).append(letter)
     add("marked", [letter for letter, _ in marked])
-    for what, letters in ends.items():
-        add(what, letters)
+    add("sent", [letter for letter, end in ended if end is not None and end.state is _SENT and not end.in_doubt])
+    add("back", [letter for letter, end in ended if end is None or not (end.state is _SENT or end.in_doubt)])
     record |= found
     if marked:
-        box = max(letter.id for letter, _ in marked)
+        box = max([letter.id for letter, _ in marked])
         record |= {"at": notes.witness.clock().isoformat(timespec="seconds"), "box": box}
         record |= _dates(notes.witness, session, marked)
         record.setdefault("marked", {})
@@ -445,13 +441,15 @@ def note_letters(
     notes.records.append(record)
 
 
-def _by_edition(witness: Witness, session: Session, letters: Iterable[Claimed]) -> dict[str, tuple[int, list[int]]]:
+def _by_edition(witness: Witness, session: Session, letters: Sequence[Claimed]) -> dict[str, tuple[int, list[int]]]:
     """Letters of editions by what lasts: {key: (edition, subscriptions)}."""
-    found: dict[int, list[int]] = {}
-    for letter in letters:
-        if letter.edition_id is not None and letter.subscription_id is not None:
-            found.setdefault(letter.edition_id, []).append(letter.subscription_id)
-    return {witness.key_of(session, edition_id): (edition_id, listed) for edition_id, listed in found.items()}
+    found: dict[str, tuple[int, list[int]]] = {}
+    for edition_id in dict.fromkeys([letter.edition_id for letter in letters]):  # of one, as a rule
+        listed = [one.subscription_id for one in letters if one.edition_id == edition_id]
+        known = [subscription_id for subscription_id in listed if subscription_id is not None]
+        if edition_id is not None and known:
+            found[witness.key_of(session, edition_id)] = edition_id, known
+    return found
 
 
 def _dates(witness: Witness, session: Session, marked: Sequence[tuple[Claimed, datetime]]) -> Record:
