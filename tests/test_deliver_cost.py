@@ -301,28 +301,6 @@ def test_a_commit_waits_for_sixty_four_answers_where_more_are_on_their_way():
 
 
 @on_sqlite
-def test_what_a_claim_reads_of_readers_is_still_at_hand_when_its_letters_are_marked(database, configure, clock):
-    """Each reader stands in two pages of 4 KB, and where a variant's readers are no neighbours, nobody shares them."""
-    config, kept = configure(), []
-    owe(database, config, *READERS[:3])
-    papers = Papers(config, {1: "daily"}, frozenset())
-    ledger = Ledger(database, content.Contents(papers), papers, clock=clock)
-
-    def ask(connection, cursor, statement, values, context, many):
-        if statement.lstrip().startswith("UPDATE OR FAIL"):
-            kept.append(-cursor.connection.execute("PRAGMA cache_size").fetchone()[0])
-
-    sa.event.listen(database.engine, "before_cursor_execute", ask)
-    source = outbox.Source(1, 1)
-    claimed = ledger.commit(Batch(wish=Wish(source, MOST))).claim.letters
-    assert len(ledger.commit(Batch(marks=list(claimed))).marked) == 3
-    assert kept and min(kept) * 1000 >= 1.5 * MOST * 2 * 4096
-    with database.read() as one, database.read() as other:  # but no other keeps as many
-        sizes = {-each.connection().exec_driver_sql("PRAGMA cache_size").scalar() for each in (one, other)}
-    assert min(sizes) < min(kept)
-
-
-@on_sqlite
 def test_letters_that_are_marked_alike_are_one_row_of_the_answer(database, scattered, clock, monkeypatch):
     """Between two rows Python's lock is let go of, and the loop that sends would take it for each."""
     rows, run = [], words.run

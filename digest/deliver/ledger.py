@@ -24,7 +24,6 @@ from digest.store import Database, edition_states, outbox, refusals, relays, sup
 from digest.store import clock as clock_days
 from digest.store.database import shared_now
 from digest.store.disk_space import Room
-from digest.store.pages import keep_at_hand
 
 CLAIM_LEASE = timedelta(seconds=45)  # for letters that are about to be marked; of who is killed they rest so long
 PUT_OFF = timedelta(minutes=5)
@@ -208,7 +207,6 @@ class Ledger:
 
     def _write(self, session: Session, batch: Batch, done: Committed) -> None:
         now = self.clock()
-        keep_at_hand(session)
         if clock_days.utc_day(now) > self._day:
             # Where this is the clock that leapt ahead, the day bears witness that what we put off or give back now is
             # due too late: by its moment alone it could be a letter that waits for its reader's own day.

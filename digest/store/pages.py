@@ -12,20 +12,6 @@ from sqlmodel import Session
 from digest.errors import StorageError
 from digest.store.database import Database
 
-AT_HAND = 8_000  # KB: those that a claim of 500 letters reads, where each reader stands in pages of their own
-
-
-def keep_at_hand(session: Session) -> None:
-    """Have SQLite keep as many pages in memory as letters need that are claimed first and marked some commits later.
-
-    With its own 2 MB the readers of a claim have left by then, and each is read from the file twice. Of this
-    connection alone: who reads a page or two, as the web does, has no use for more.
-    """
-    connection = session.connection()
-    if connection.dialect.name == "sqlite" and not connection.info.get("pages_at_hand"):
-        connection.exec_driver_sql(f"PRAGMA cache_size = -{AT_HAND}")
-        connection.info["pages_at_hand"] = True
-
 
 def give_back(database: Database, pages: int) -> None:
     """Give so many of SQLite's free pages to the file system, as far as nobody writes meanwhile."""
