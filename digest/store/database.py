@@ -202,7 +202,7 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             with (
                 self._told(),
-                overlaid(sqlite_file.to_look(self._path), serializer=sqlite_file.as_json) as (engine, connection),
+                overlaid(self._path, serializer=sqlite_file.as_json) as (engine, connection),
             ):
                 yield Database(engine, rehearsing=connection)
         else:

@@ -16,6 +16,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
@@ -219,12 +220,12 @@ def _unique(plain: sqlite3.Cursor, table: str, key: Sequence[str]) -> Iterator[S
 
 
 @contextmanager
-def overlaid(address: str, *, serializer: Any) -> Iterator[tuple[Engine, Connection]]:
+def overlaid(path: Path, *, serializer: Any) -> Iterator[tuple[Engine, Connection]]:
     """An engine, and its one connection in a transaction that is rolled back at the end: see above."""
 
     def connect() -> _Overlay:
         connection = sqlite3.connect(
-            address,
+            sqlite_file.to_look(path),
             uri=True,
             timeout=sqlite_file.BUSY_MS / 1000,
             check_same_thread=False,
@@ -233,7 +234,7 @@ def overlaid(address: str, *, serializer: Any) -> Iterator[tuple[Engine, Connect
         connection.begin()
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool, json_serializer=serializer)
+    engine = create_engine(f"sqlite:///{path}", creator=connect, poolclass=StaticPool, json_serializer=serializer)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
