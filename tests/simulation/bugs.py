@@ -46,8 +46,8 @@ BUGS = (
     Bug(
         "a template is kept under the variant's number alone",
         "deliver/content.py",
-        'return ("notice", claimed.notice_id)',
-        'return ("variant", claimed.notice_id)',
+        "one.variant_id, one.notice_id",
+        "one.variant_id or one.notice_id, None",
         ("variants", "consent"),
     ),
     Bug(  # fault 3
@@ -441,8 +441,8 @@ BUGS = (
     Bug(
         "what went out is not told",
         "store/witness.py",
-        'ends.setdefault("sent" if sent else "back", []).append(letter)',
-        'ends.setdefault("back", []).append(letter) if not sent else None',
+        'add("sent", [letter for letter, end in ended if end is not None',
+        'add("sent", [letter for letter, end in ended if False and end is not None',
         ("restores",),
     ),
     Bug(
