@@ -217,6 +217,43 @@ def test_what_may_say_whether_they_want_it_counts_or_is_asked_about(text, expect
             states(text)
 
 
+@pytest.mark.parametrize(
+    ("title", "cells"),
+    [
+        ("Photo club subscription", ["yes", "no"]),  # letters with pictures are letters
+        ("Subscribed to photo digest", ["yes", "no"]),
+        ("Consenso comunicazioni e profilazione", ["sì", "no"]),
+        ("Consenso e-mail e profilazione", ["sì", "no"]),
+        ("Autorizzazione invio offerte e cessione a terzi o terze parti", ["sì", "no"]),
+        ("Newsletter?", ["Yes, by post", "No"]),
+        ("Newsletter?", ["Ja, aber nicht per Mail", "Nein"]),
+        ("Newsletter?", ["Yes. No mails", "No"]),
+        ("Estado", ["SI", "NO", "NS"]),
+        ("Estado", ["SI", "NO", "NC"]),
+    ],
+)
+def test_what_may_be_a_no_to_letters_is_asked_about(title, cells):
+    people = "".join(f'r{n}@example.com,"{cell}"\n' for n, cell in enumerate(cells))
+    with pytest.raises(BadInput, match="is not understood|is not one we know"):
+        states(f"email,{title}\n{people}")
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Student newsletter", "Lead opt-in", "Family newsletter", "Job alerts subscribed", "Order status newsletter"]
+    + ["Email ID status", "Subscriber ID confirmed", "Patron mailing list", "Project updates subscribed"],
+)
+def test_whose_letters_they_are_is_no_state_of_something_else(title):
+    told = states(f"email,{title}\na@example.com,1\nb@example.com,0\n")
+    assert told[0] == "active" and told[1] in ("unsubscribed", "pending")
+
+
+@pytest.mark.parametrize("note", ["unsubscribed", "do not mail", "abgemeldet", "bounced", "désabonnée", "退订"])
+def test_a_note_behind_an_address_that_they_get_no_letters_is_no_name(note):
+    with pytest.raises(BadInput, match="stands behind the address"):
+        states(f"email\nmina@example.com ({note})\njon@example.com\n")
+
+
 @pytest.mark.parametrize("between", ["email;name;PLZ\n", "\ufeffemail;name;PLZ\n", '\ufeff"email";"name";"PLZ"\n'])
 def test_cells_are_read_as_a_spreadsheet_shows_them_and_a_header_that_comes_again_is_none(between):
     one = '="mina@example.com";="Mina";="01234"\n'

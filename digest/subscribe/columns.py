@@ -41,6 +41,7 @@ from digest.subscribe.titles import (
     TITLES,
     listed,
     reason,
+    smells,
     word,
 )
 from digest.taste import Taste
@@ -264,6 +265,8 @@ class Columns:
         cell = _without_stop(cell)
         if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
             plain, _, comment = cell[:-1].partition(" (")
+            if smells(comment):
+                raise BadInput(f"{comment[:40]!r} stands behind the address: put what it says into a column of its own")
             return address(plain), comment.strip()
         name, opened, rest = cell.partition("<")
         inside, closed, after = rest.partition(">")
