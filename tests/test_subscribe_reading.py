@@ -159,6 +159,7 @@ GONE = [
     "Inactive since",
     "Left",
     "Austritt",
+    "ShouldForget",
 ]
 GONE += ["abonnement annulé", "suscripción cancelada", "fecha de baja", "iscrizione annullata", "data cancelamento"]
 GONE += ["abonnement gestopt", "opgezegd op", "подписка отменена", "prenumeration avslutad", "ophørt", "iptal tarihi"]
@@ -270,6 +271,37 @@ def test_cells_are_read_as_a_spreadsheet_shows_them_and_a_header_that_comes_agai
     where, rows = read(f"email;name;PLZ\n{one}{between}{other}")
     told = [(who.email, who.name, who.fields) for who in map(where.person, rows)]
     assert told == [("mina@example.com", "Mina", {"PLZ": "01234"}), ("jon@example.com", 'Jon "J" H', {})]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email,subscribed\na@example.com,yes\nemail,unsubscribed\nb@example.com,yes\nc@example.com,yes\n",
+        "email,name,city\na@example.com,A,X\nname,email,left\nb@example.com,x@example.com,yes\nB,c@example.com,\n",
+        "email,name\na@example.com,A\n\n\ufeffE-Mail,unsubscribed\nb@example.com,yes\nc@example.com,yes\n",
+    ],
+)
+def test_below_a_header_of_other_columns_nobody_is_taken_and_each_row_is_told(text):
+    found = list(sheet.read(io.BytesIO(text.encode()), name="list.csv").records)
+    assert [bool(row.problem) for row in found] == [False, True, True, True]
+    assert "a header of other columns" in found[-1].problem
+
+
+def test_below_the_first_header_again_people_are_taken_again():
+    text = "email,name\na@example.com,A\nemail,left\nb@example.com,yes\nemail,name\nc@example.com,C\n"
+    text += "E-Mail,Name\nd@example.com,D\n"
+    found = list(sheet.read(io.BytesIO(text.encode()), name="list.csv").records)
+    assert [row.cells[0] for row in found if not row.problem] == [
+        "a@example.com",
+        "c@example.com",
+        "E-Mail",
+        "d@example.com",
+    ]
+
+
+def test_a_row_without_an_address_that_says_e_mail_is_no_header():
+    text = "email,name,reached by\na@example.com,A,email\n,Jon,email\nb@example.com,B,post\n"
+    assert [row.problem for row in sheet.read(io.BytesIO(text.encode()), name="list.csv").records] == ["", "", ""]
 
 
 @pytest.mark.parametrize(("yes", "no"), [("Yes, please", "No, thanks"), ("Ja, gerne", "Nein."), ("Oui !", "Non merci")])

@@ -153,7 +153,7 @@ _ROOTS = {
     r"|^baja|disiscri|descadastr|desinscr|uitgeschreven|uitschrij|afgemeld|afmeld|wypis|rezygn|отпис|avregistr"
     r"|avanmal"
     r"|avprenum|ayril|odhlas|відпис|退订|退訂|取消订|解除|退会|配信停止|optedoff|revok|withdrawn|widerruf|resilie"
-    r"|donotmail"
+    r"|donotmail|shouldforget|forgetme|beforgotten"
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
     r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|rimoss|verwijderd|usunie|удален|прекращ|终止|終止|購読停止|בוטל|ביטול|ملغ|الغاء"
