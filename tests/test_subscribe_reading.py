@@ -258,7 +258,9 @@ def test_whose_letters_they_are_is_no_state_of_something_else(title):
     assert told[0] == "active" and told[1] in ("unsubscribed", "pending")
 
 
-@pytest.mark.parametrize("note", ["unsubscribed", "do not mail", "abgemeldet", "bounced", "désabonnée", "退订"])
+@pytest.mark.parametrize(
+    "note", ["unsubscribed", "do not mail", "abgemeldet", "bounced", "désabonnée", "退订", "left", "no", "inactive"]
+)
 def test_a_note_behind_an_address_that_they_get_no_letters_is_no_name(note):
     with pytest.raises(BadInput, match="stands behind the address"):
         states(f"email\nmina@example.com ({note})\njon@example.com\n")
