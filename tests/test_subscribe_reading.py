@@ -229,6 +229,8 @@ def test_what_may_say_whether_they_want_it_counts_or_is_asked_about(text, expect
         ("Newsletter?", ["Yes, by post", "No"]),
         ("Newsletter?", ["Ja, aber nicht per Mail", "Nein"]),
         ("Newsletter?", ["Yes. No mails", "No"]),
+        ("Invalid mailing address", ["no", "yes"]),
+        ("Bounced e-mail ID", ["no", "yes"]),
         ("Estado", ["SI", "NO", "NS"]),
         ("Estado", ["SI", "NO", "NC"]),
     ],

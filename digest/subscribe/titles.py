@@ -266,7 +266,7 @@ _OF_ELSE = re.compile(
 # What has such a root in it and says nothing of the sort.
 _HARMLESS = re.compile(
     r"(?:subscriber(?:id|name|number)|emailid)s?$|utmmarketing"
-    r"|^mailing(?:address|street|city|(?:state|province|country)(?:province|code)?|zip(?:postal)?(?:code)?|postal(?:code)?|postcode"
+    r"|mailing(?:address|street|city|(?:state|province|country)(?:province|code)?|zip(?:postal)?(?:code)?|postal(?:code)?|postcode"
     r"|latitude|longitude|geocodeaccuracy)(?:line)?\d*$"
 )
 # What ends, or has ended: of consent such a title says either, and its dates may lie ahead.
@@ -296,8 +296,9 @@ def _worded(text: str) -> str:
 def kind(title: str) -> str:
     """What a title smells of: one of `STATES`, "other" for something else than mail, `ASKED`, or ""."""
     plain, words = folded(title[:100]), _worded(title[:100])
-    if _HARMLESS.search(plain):
-        return ""
+    if harmless := _HARMLESS.search(plain):  # "Invalid mailing address" may speak of either
+        before = plain[: harmless.start()]
+        return ASKED if _kind(before, before) in ("left_at", "blocked") else ""
     found = _kind(title, plain)
     if found == "other":
         return found
