@@ -166,6 +166,12 @@ NOT_READ = """x-mac-roman macintosh x-mac-cyrillic mac_latin2 hz-gb-2312 utf-7 U
 unicode_escape zlib idna base64 nonsense"""
 
 
+@pytest.mark.parametrize("declared", ["windows-1251", "koi8-r", "iso-8859-7", "iso-8859-5", "windows-1250"])
+def test_a_header_counts_before_a_declaration_where_there_are_too_few_letters_to_tell_words_by(declared: str) -> None:
+    body = f"<?xml version='1.0' encoding='{declared}'?><rss>caf\u00e9</rss>".encode("iso-8859-15")
+    assert "caf\u00e9" in characters.decode(body, ("iso-8859-15", declared)).text
+
+
 @pytest.mark.parametrize("label", NOT_READ.split())
 def test_what_hides_text_or_is_no_encoding_of_text_is_never_decoded_by(label: str) -> None:
     assert characters.codec(label) is None

@@ -233,6 +233,14 @@ OTHERS = {
     "a person": (hearing.person("Nice issue, thank you!"), Kind.REPLY),
     "a person about a vacation": (hearing.person("Yes!", subject="Re: Ten vacation spots"), Kind.REPLY),
     "a person about bounces": (hearing.person("How come?", subject="Why did it bounce?"), Kind.REPLY),
+    "a person who asks of a bounce": (
+        hearing.person("What is this?\nFinal-Recipient: rfc822; bob@example.net\nAction: failed\nStatus: 5.1.1"),
+        Kind.REPLY,
+    ),
+    "a person who asks of a bounce without its address": (
+        hearing.person("Mine said:\n\nFinal-Recipient:\nAction: failed", subject="Undelivered mail?"),
+        Kind.REPLY,
+    ),
     "a person about failures": (hearing.person("My delivery failed last week, by the post."), Kind.REPLY),
     "our own letter": (LETTER.head.encode() + b"\n\nHello\n", Kind.LOOP),
     "TLS-RPT": (hearing.person("x", more="TLS-Report-Domain: news.example\n"), Kind.TLS_REPORT),

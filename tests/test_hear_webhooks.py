@@ -203,6 +203,8 @@ def test_a_message_id_is_of_its_own_reader_only(database, site, letters):
         ("sendgrid", lambda letter: sendgrid(grid_event(letter, event="spamreport"))),
         ("postmark", lambda letter: postmark(letter, RecordType="SpamComplaint", Type="SpamComplaint")),
         ("mailgun", lambda letter: mailgun(letter, event="complained")),
+        ("mailgun", lambda letter: mailgun(letter, reason="suppress-complaint")),
+        ("sendgrid", lambda letter: sendgrid(grid_event(letter, event="dropped", reason="Spam Reporting Address"))),
     ],
 )
 @on_sqlite
@@ -242,6 +244,11 @@ def test_who_leaves_at_a_service_has_left(database, site, letters, service, give
 UNPLAIN = [
     ("sendgrid", lambda letter: sendgrid(grid_event(letter, type="blocked")), "soft"),
     ("sendgrid", lambda letter: sendgrid(grid_event(letter, event="dropped", reason="Bounced Address")), "hard"),
+    (
+        "sendgrid",
+        lambda letter: sendgrid(grid_event(letter, event="dropped", reason="Invalid SMTPAPI header")),
+        "policy",
+    ),
     ("sendgrid", lambda letter: sendgrid(grid_event(letter, event="deferred")), "delayed"),
     ("sendgrid", lambda letter: sendgrid(grid_event(letter, reason="552 5.2.2 mailbox full")), "soft"),
     ("postmark", lambda letter: postmark(letter, Type="SoftBounce"), "soft"),

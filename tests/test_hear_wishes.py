@@ -152,6 +152,27 @@ WISHES = [
 ]  # fmt: skip
 
 
+# Whoever asks why, sets a condition, is not able to, or says no first has the wish.
+WISHES += [
+    "why don't you unsubscribe me", "Can't you remove me?", "Why won't you remove me", "Won't you please remove me",
+    "You still don't remove me!", "If you don't remove me I will complain", "You won't remove me from your list",
+    "You can't stop sending me this, can you?", "You just won't stop sending these",
+    "do not hesitate to unsubscribe me",
+    "I don't want these mails any more, unsubscribe me", "I cannot unsubscribe", "I do not wish to receive this",
+    "No\nunsubscribe me", "no - remove me", "I said no\nplease unsubscribe", "No thanks.\nUnsubscribe",
+    "don't want this \u2014 take me off your list", "Können Sie mich nicht aus dem Verteiler nehmen?",
+    "Warum haben Sie mich nicht aus dem Verteiler genommen", "Bitte nicht mehr senden, abmelden",
+    "wenn Sie mich nicht aus dem Verteiler nehmen, klage ich", "Nein\nAbmelden", "Je ne peux pas me désabonner",
+    "je ne veux plus recevoir", "vous ne voulez pas me désabonner ?", "pourquoi je ne peux pas me désinscrire",
+    "no no quiero recibir más", "No puedo darme de baja", "¿Por qué no darme de baja?",
+    "non voglio più ricevere, disiscrivetemi",
+    "Non non voglio più ricevere", "não consigo me descadastrar", "не могу отписаться", "Почему вы не отпишите меня",
+    "если вы не отпишите меня, я пожалуюсь", "nie mogę się wypisać", "Unsubscribe ada@example.org",
+    "*** please remove me ***", "--- unsubscribe ---", "View in browser does not work and I want to unsubscribe",
+    "You have left me no choice but this: unsubscribe me", "Topics and frequency are wrong; remove me",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("words", NO_WISHES)
 def test_a_wish_that_somebody_says_they_do_not_have_is_none(words):
     assert not leaves(words, subject="") and not leaves("", subject=words.replace("\n", " "))
@@ -160,6 +181,14 @@ def test_a_wish_that_somebody_says_they_do_not_have_is_none(words):
 @pytest.mark.parametrize("words", WISHES)
 def test_a_wish_is_heard_beside_a_no_that_is_about_something_else(words):
     assert leaves(words, subject="") and leaves(f"Hello,\n{words}\nRegards", subject="Re: News")
+
+
+@pytest.mark.parametrize("shape", ["Gmail, bare", "Outlook", "Outlook, old", "Apple Mail, bare"])
+def test_a_wish_below_a_quote_without_marks_is_heard_where_nothing_stands_above_it(shape):
+    text = "RUST NEWSLETTER\n\n1. A story\nhttps://a.example/1\n\nUnsubscribe:\nhttps://news.example/u/1"
+    assert leaves(f"{QUOTES[shape].format(text, '')}\n\n{WISH}\n\nAda", subject="Re: News")
+    assert not leaves(f"{QUOTES[shape].format(text, '')}\n\n{GOOD}\n\nAda", subject="Re: News")
+    assert not leaves(QUOTES[shape].format(text, ""), subject="Re: News")
 
 
 def test_every_phrase_of_a_wish_is_heard_above_a_quote():

@@ -363,6 +363,8 @@ def test_entity_bombs_are_refused_before_a_parser_sees_them() -> None:
         entities(*laughs, use="&l9;").encode("utf-16"),
         entities(*(f'<!ENTITY a "{"a" * size}">' for size in (20_000, 1)), use="&a;" * 20_000),
         entities(*(f'<!ENTITY a "{"a" * size}">' for size in (1, 20_000)), use="&a;" * 20_000),
+        entities(*laughs, use='<!ENTITY x "&l9;">'),
+        entities(*laughs, use="&amp; caf&eacute; <!ENTITY x '&l9;'>"),
     ):
         with pytest.raises(NotAFeed, match="entity bomb"):
             read(bomb)

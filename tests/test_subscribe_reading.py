@@ -159,6 +159,7 @@ GONE = [
     "Inactive since",
     "Left",
     "Austritt",
+    "ShouldForget",
 ]
 GONE += ["abonnement annulé", "suscripción cancelada", "fecha de baja", "iscrizione annullata", "data cancelamento"]
 GONE += ["abonnement gestopt", "opgezegd op", "подписка отменена", "prenumeration avslutad", "ophørt", "iptal tarihi"]
@@ -217,6 +218,56 @@ def test_what_may_say_whether_they_want_it_counts_or_is_asked_about(text, expect
             states(text)
 
 
+@pytest.mark.parametrize(
+    ("title", "cells"),
+    [
+        ("Photo club subscription", ["yes", "no"]),  # letters with pictures are letters
+        ("Subscribed to photo digest", ["yes", "no"]),
+        ("Consenso comunicazioni e profilazione", ["sì", "no"]),
+        ("Consenso e-mail e profilazione", ["sì", "no"]),
+        ("Autorizzazione invio offerte e cessione a terzi o terze parti", ["sì", "no"]),
+        ("Newsletter?", ["Yes, by post", "No"]),
+        ("Newsletter?", ["Ja, aber nicht per Mail", "Nein"]),
+        ("Newsletter?", ["Yes. No mails", "No"]),
+        ("Invalid mailing address", ["no", "yes"]),
+        ("Bounced e-mail ID", ["no", "yes"]),
+        ("Estado", ["SI", "NO", "NS"]),
+        ("Estado", ["SI", "NO", "NC"]),
+    ],
+)
+def test_what_may_be_a_no_to_letters_is_asked_about(title, cells):
+    people = "".join(f'r{n}@example.com,"{cell}"\n' for n, cell in enumerate(cells))
+    with pytest.raises(BadInput, match=r"is not understood|is not one we know"):
+        states(f"email,{title}\n{people}")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Student newsletter",
+        "Lead opt-in",
+        "Family newsletter",
+        "Job alerts subscribed",
+        "Order status newsletter",
+        "Email ID status",
+        "Subscriber ID confirmed",
+        "Patron mailing list",
+        "Project updates subscribed",
+    ],
+)
+def test_whose_letters_they_are_is_no_state_of_something_else(title):
+    told = states(f"email,{title}\na@example.com,1\nb@example.com,0\n")
+    assert told[0] == "active" and told[1] in ("unsubscribed", "pending")
+
+
+@pytest.mark.parametrize(
+    "note", ["unsubscribed", "do not mail", "abgemeldet", "bounced", "désabonnée", "退订", "left", "no", "inactive"]
+)
+def test_a_note_behind_an_address_that_they_get_no_letters_is_no_name(note):
+    with pytest.raises(BadInput, match="stands behind the address"):
+        states(f"email\nmina@example.com ({note})\njon@example.com\n")
+
+
 @pytest.mark.parametrize("between", ["email;name;PLZ\n", "\ufeffemail;name;PLZ\n", '\ufeff"email";"name";"PLZ"\n'])
 def test_cells_are_read_as_a_spreadsheet_shows_them_and_a_header_that_comes_again_is_none(between):
     one = '="mina@example.com";="Mina";="01234"\n'
@@ -224,6 +275,37 @@ def test_cells_are_read_as_a_spreadsheet_shows_them_and_a_header_that_comes_agai
     where, rows = read(f"email;name;PLZ\n{one}{between}{other}")
     told = [(who.email, who.name, who.fields) for who in map(where.person, rows)]
     assert told == [("mina@example.com", "Mina", {"PLZ": "01234"}), ("jon@example.com", 'Jon "J" H', {})]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email,subscribed\na@example.com,yes\nemail,unsubscribed\nb@example.com,yes\nc@example.com,yes\n",
+        "email,name,city\na@example.com,A,X\nname,email,left\nb@example.com,x@example.com,yes\nB,c@example.com,\n",
+        "email,name\na@example.com,A\n\n\ufeffE-Mail,unsubscribed\nb@example.com,yes\nc@example.com,yes\n",
+    ],
+)
+def test_below_a_header_of_other_columns_nobody_is_taken_and_each_row_is_told(text):
+    found = list(sheet.read(io.BytesIO(text.encode()), name="list.csv").records)
+    assert [bool(row.problem) for row in found] == [False, True, True, True]
+    assert "a header of other columns" in found[-1].problem
+
+
+def test_below_the_first_header_again_people_are_taken_again():
+    text = "email,name\na@example.com,A\nemail,left\nb@example.com,yes\nemail,name\nc@example.com,C\n"
+    text += "E-Mail,Name\nd@example.com,D\n"
+    found = list(sheet.read(io.BytesIO(text.encode()), name="list.csv").records)
+    assert [row.cells[0] for row in found if not row.problem] == [
+        "a@example.com",
+        "c@example.com",
+        "E-Mail",
+        "d@example.com",
+    ]
+
+
+def test_a_row_without_an_address_that_says_e_mail_is_no_header():
+    text = "email,name,reached by\na@example.com,A,email\n,Jon,email\nb@example.com,B,post\n"
+    assert [row.problem for row in sheet.read(io.BytesIO(text.encode()), name="list.csv").records] == ["", "", ""]
 
 
 @pytest.mark.parametrize(("yes", "no"), [("Yes, please", "No, thanks"), ("Ja, gerne", "Nein."), ("Oui !", "Non merci")])

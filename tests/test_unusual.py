@@ -213,3 +213,9 @@ def test_a_table_whose_columns_have_names_that_we_do_not_know_is_read_by_where_i
     listed = parse.lists.read(ends.join([header, *rows, ""]).encode())
     found = [(outline.url[-24:], outline.title, outline.topics, outline.folders) for outline in listed.outlines]
     assert (listed.format, found, listed.left) == ("csv", [(one, "A, or B", (), ()), (other, "C", (), ())], ())
+
+
+def test_what_a_table_says_of_a_feed_is_kept_though_a_word_of_its_address_says_it_too():
+    rows = "https://a.example/politics.rss,politics,news\nhttps://a.example/news/sport.rss,sport,news\n"
+    found = [(one.title, one.topics) for one in parse.lists.read(rows.encode()).outlines]
+    assert found == [("politics", ("news",)), ("sport", ("news",))]

@@ -41,7 +41,19 @@ _SENDGRID = {
     "group_unsubscribe": Kind.UNSUBSCRIBE,
 }
 _MAILGUN = {"complained": Kind.COMPLAINT, "unsubscribed": Kind.UNSUBSCRIBE}
-_BARRED = ("bounced address", "invalid", "suppress-bounce")  # the service sends nothing there any more
+# Why the services send nothing to an address any more.
+_DROPPED = {
+    "bounced address": Kind.HARD,
+    "invalid smtpapi": Kind.POLICY,  # what we sent, and nobody's address
+    "invalid": Kind.HARD,
+    "unsubscribed address": Kind.UNSUBSCRIBE,
+    "spam reporting address": Kind.COMPLAINT,
+}
+_SUPPRESSED = {
+    "suppress-bounce": Kind.HARD,
+    "suppress-unsubscribe": Kind.UNSUBSCRIBE,
+    "suppress-complaint": Kind.COMPLAINT,
+}
 
 
 def amazon(message: str) -> list[Incoming]:
@@ -70,8 +82,8 @@ def _sendgrid(event: dict[str, Any]) -> Report | None:
         part = _failed(_text(event, "email"), kind, words, status=status)
     elif name == "dropped":
         low = words.lower()
-        left = Kind.UNSUBSCRIBE if low.startswith("unsubscribed address") else Kind.POLICY
-        part = _plainly(_text(event, "email"), Kind.HARD if low.startswith(_BARRED) else left, words)
+        why = next((kind for said, kind in _DROPPED.items() if low.startswith(said)), Kind.POLICY)
+        part = _plainly(_text(event, "email"), why, words)
     elif name in _SENDGRID:
         part = _plainly(_text(event, "email"), _SENDGRID[name], words)
     else:
@@ -118,8 +130,7 @@ def mailgun(body: dict[str, Any], token: str) -> list[Incoming] | None:
         if _text(event, "severity") != "permanent":
             part = _plainly(email, Kind.DELAYED, words)
         elif why.startswith("suppress-"):
-            kind = {"suppress-bounce": Kind.HARD, "suppress-unsubscribe": Kind.UNSUBSCRIBE}.get(why, Kind.POLICY)
-            part = _plainly(email, kind, words or why)
+            part = _plainly(email, _SUPPRESSED.get(why, Kind.POLICY), words or why)
         else:
             code = said.get("code")
             status = _text(said, "enhanced-code") or reasons.status_in(words)

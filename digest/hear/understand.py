@@ -59,8 +59,11 @@ def _report(mail: Mail, notice: shapes.Notice, returned: Headers, raw: bytes, en
     if (told := notifications.report(mail)) is not None:
         return told
     status = [one for part in mail.parts if part.status for one in dsn.recipients(part.text)]
-    if not status and _status_lines(mail):
-        status = dsn.recipients(notice.text) or dsn.recipients("\n".join(part.text for part in mail.parts))
+    if not status and _status_lines(mail) and _of_machines(mail, notice, returned):
+        # People quote such fields, too, and take the address out: without one it is a word of theirs.
+        texts = (notice.text, "\n".join(part.text for part in mail.parts))
+        found = ([one for one in dsn.recipients(text) if one.email] for text in texts)
+        status = next((some for some in found if some), [])
     if status:
         return _status_report(_named(status, returned), notice.text)
     if _OURS.match(mail.get("feedback-id")) and mail.get("list-id"):
@@ -191,6 +194,12 @@ def _statistics(mail: Mail) -> Kind | None:
     if packed or ("report domain:" in subject and ("submitter:" in subject or "report-id:" in subject)):
         return Kind.DMARC_REPORT
     return None
+
+
+def _of_machines(mail: Mail, notice: shapes.Notice, returned: Headers) -> bool:
+    """Whether more than its words says that a mail is no person's, who may quote a delivery status and ask of it."""
+    told = mail.type == "multipart/report" or notice.passed_on or returned or robots.from_server(mail)
+    return bool(told) or robots.failure_subject(mail) or robots.says_undelivered(notice.text) or robots.automatic(mail)
 
 
 def _status_lines(mail: Mail) -> bool:

@@ -8,19 +8,23 @@ from itertools import islice, pairwise
 
 from digest.hear.report import Report
 from digest.hear.words import bare, listed_bare
-from digest.render.quotes import answered, own_lines
+from digest.render.quotes import answered, below, own_lines
 
 _LINES = 12  # of the beginning; below are signatures
-_CLAUSE = re.compile(r"[.,;:!?…()、。，！？；।،؟]")
+_CLAUSE = re.compile(r"[.,;:!?…()、。，！？；।،؟–—]|\s-+\s")
+_ASKED = ("?", "？", "؟")
+_ADDRESS = re.compile(r"<?[^\s@]+@[^\s@]+")
+_SHORT = 50  # letters of a line that was not wrapped
 
 
 def wants_to_leave(report: Report) -> bool:
     """Does a person seem to want no more letters, in one of the languages that letters are written in?
 
     What they quote of our mail asks for nothing, nor does the subject of our mail that they answer, unless it says
-    that alone; nor does a wish that they say they do not have.
+    that alone; nor does a wish that they say they do not have. In doubt it is one, so that a person looks.
     """
-    own = [_plain(line) for line in islice(own_lines(report.text), _LINES)]
+    lines = list(islice(own_lines(report.text), _LINES)) or below(report.text)
+    own = [_ended(_plain(line)) for line in lines]
     subject, answers = _subject(report.subject)
     if any(_alone(line) and not _turned(before) for before, line in pairwise(["", *own[:3]])) or _alone(subject):
         return True
@@ -35,24 +39,48 @@ def _subject(subject: str) -> tuple[str, bool]:
 
 
 def _wished(said: str, phrase: str) -> bool:
-    """Does a phrase stand in a text where nothing turns it round: "do not …", "I do not want to …", "…しないで"?"""
+    """Does a phrase stand in a text where nothing turns it round: "do not …", "I do not want to …", "…しないで"?
+
+    What says no by itself is turned by no other no, and whoever asks "why don't you …?" has the wish.
+    """
+    itself = any(f" {one} " in f" {phrase} " for one in _sorted("nots")) or phrase.startswith(_sorted("nots_joined"))
     at = said.find(phrase)
     while at >= 0:
         after = said[at + len(phrase) :].lstrip()
-        if not _turned(_CLAUSE.split(said[:at])[-1]) and not after.startswith(_sorted("nots_after")):
+        end = _CLAUSE.search(after)
+        turned = _turned(said[:at]) or after.startswith(_sorted("nots_after"))
+        if itself or not turned or (end is not None and end[0] in _ASKED):
             return True
         at = said.find(phrase, at + 1)
     return False
 
 
 def _turned(before: str) -> bool:
-    """Does what stands before a wish say that it is none? Only words of wanting may stand between."""
-    words = _words(before)
-    between = listed_bare("wishes", "wanting")
+    """Does what stands before a wish say that it is none? Only words of wanting may stand between.
+
+    "If you don't …", "why do you not …", "you don't …" and "won't you …" say no such thing.
+    """
+    clause = _CLAUSE.split(before)[-1]
+    words = _words(clause)
+    if not listed_bare("wishes", "doubts").isdisjoint(words) or any(one in clause for one in _sorted("doubts_joined")):
+        return False
+    between, wanted = listed_bare("wishes", "wanting"), list[str]()
     while words and words[-1] in between:
-        words.pop()
+        wanted.append(words.pop())
     rest = " ".join(words)
-    return f" {rest}".endswith(tuple(f" {one}" for one in _sorted("nots"))) or rest.endswith(_sorted("nots_joined"))
+    said = max((one for one in _sorted("nots") if f" {rest}".endswith(f" {one}")), key=len, default="")
+    if not said:
+        return rest.endswith(_sorted("nots_joined"))
+    if wanted[-1:] == ["you"]:
+        return False
+    refuses = said in listed_bare("wishes", "refusals") and {"need", "have"}.isdisjoint(wanted)
+    return not (refuses and re.search(r"\b(?:you|they)(?: still| just| simply)?$", rest.removesuffix(said).strip()))
+
+
+def _ended(line: str) -> str:
+    """A line; where it is a short one that ends with "no", with a stop: the next one does not go on with it."""
+    words = _words(line)
+    return f"{line}." if len(line) < _SHORT and words[-1:] and words[-1] in listed_bare("wishes", "answers") else line
 
 
 def _sorted(name: str) -> tuple[str, ...]:
@@ -65,7 +93,7 @@ def _plain(line: str) -> str:
 
 def _alone(line: str) -> bool:
     """Does a line say that and no more: words of the list, or one of its pieces as a whole, and courtesies?"""
-    words = _words(line[:80])
+    words = _words(_ADDRESS.sub(" ", line[:80]))
     courtesies, alone = listed_bare("wishes", "courtesies"), listed_bare("wishes", "alone")
     rest = [word for word in words if word not in courtesies]
     if not 0 < len(words) <= 4:

@@ -66,7 +66,7 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
         return _decoded(body, "utf-8", refused)
     broken: dict[str, int] = {}  # by encoding; a text is not kept, it may be large
     others = list(dict.fromkeys(name for name in said if name not in ("utf-8", "iso2022_jp")))
-    for name in others if len(others) < 2 else _likeliest(body, others):
+    for name in others if len(others) < 2 or _short(body) else _likeliest(body, others):
         found = _decoded(body, name, refused)
         if name == "cp1252" and len(set(said)) > 1 and not western(found.text):
             continue  # a web server's default, and nobody's word for this document
@@ -198,6 +198,7 @@ _LABELS = {
     "latin": "cp1252",
     "cp65001": "utf-8",
 }
+_BEYOND_ASCII = bytes(range(128, 256))
 # They say nothing about bytes beyond ASCII: ASCII itself, and UTF-16 where a label can be read at all.
 _IDLE = re.compile(
     r"(us-?)?ascii|ansi_x3\.4-19\d\d|iso646-us|iso-?10646-ucs-2|csunicode|ucs-?[24]|utf-?(16|32)([lb]e|-[lb]e)?|binary|none|default|auto"
@@ -330,6 +331,11 @@ _BY_LANGUAGE = {language: names for several, names in _SEVERAL.items() for langu
 _CHARDET = {"cp932": "shift_jis_2004", "euc_jp": "euc_jis_2004"}
 _RARE = ("cp866", "iso8859-5", "iso8859-7", "iso8859-8")  # only where the language speaks for them
 _ALL = sorted({name for names in _BY_LANGUAGE.values() for name in names} - set(_RARE))
+
+
+def _short(body: bytes) -> bool:
+    """Whether there are too few letters beyond ASCII for words to be known by them: one "café" may be Greek."""
+    return len(body) - len(body.translate(None, _BEYOND_ASCII)) < 4
 
 
 def _likeliest(body: bytes, said: list[str]) -> list[str]:

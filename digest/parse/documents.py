@@ -173,8 +173,10 @@ def refuse_bombs(body: bytes) -> None:
         for m in _ENTITY.finditer(body):  # which of several counts is for parsers to say
             values[m[2]] = values.get(m[2], b"") + (m[3] or m[4] or b"")
         sizes: dict[bytes, int] = {}
-        total = sum(_unfolded(name, values, sizes) for name in _REFERENCE.findall(_ENTITY.sub(b"", body)))
-        if total > MAX_ENTITY_CHARACTERS:
+        # What looks like a declaration below the document's own is text, as `unfolded` has it, and may name some.
+        for outside in (_ENTITY.sub(b"", body), _undeclared(body)):
+            if sum(_unfolded(name, values, sizes) for name in _REFERENCE.findall(outside)) <= MAX_ENTITY_CHARACTERS:
+                continue
             raise NotAFeed("declares entities that would unfold without end (an entity bomb)")
     if body.count(b"<") > MAX_DEPTH and text.deeper(_NO_TAGS.sub(b"", body).decode("latin-1"), MAX_DEPTH):
         raise NotAFeed(f"has tags nested more than {MAX_DEPTH:,} deep")
@@ -190,17 +192,29 @@ def unfolded(body: bytes) -> bytes:
 
     feedparser knows some of them in some lines only. For a document that `refuse_bombs` took.
     """
-    opened = _DOCTYPE.search(body) if b"<!ENTITY" in body else None
-    closed = _SUBSET_ENDS.search(body, opened.end()) if opened else None
-    if not opened or not closed:
+    start, end = _subset(body)
+    if not end:
         return body
-    declared = [found for found in _ENTITY.finditer(body, opened.end(), closed.start()) if not found[1]]
+    declared = [found for found in _ENTITY.finditer(body, start, end) if not found[1]]
     values = {found[2]: found[3] or found[4] or b"" for found in reversed(declared)}  # the first of a name counts
 
     def named(match: re.Match[bytes]) -> bytes:
         return _NAMED.sub(named, values[match[1]]) if match[1] in values else match[0]
 
-    return body[: opened.start()] + _NAMED.sub(named, body[closed.end() :])
+    return body[:start] + _NAMED.sub(named, body[end:])
+
+
+def _undeclared(body: bytes) -> bytes:
+    """A document without its own declarations."""
+    start, end = _subset(body)
+    return body[:start] + body[end:]
+
+
+def _subset(body: bytes) -> tuple[int, int]:
+    """Where a document's own declarations begin and end; 0, 0 where it has none."""
+    opened = _DOCTYPE.search(body) if b"<!ENTITY" in body else None
+    closed = _SUBSET_ENDS.search(body, opened.end()) if opened else None
+    return (opened.start(), closed.end()) if opened and closed else (0, 0)
 
 
 def _unfolded(name: bytes, values: Mapping[bytes, bytes], sizes: dict[bytes, int], level: int = 0) -> int:

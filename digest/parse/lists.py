@@ -71,6 +71,7 @@ def _lines(data: bytes) -> list[str]:
 
 _MADE = re.compile(r"\s*\"?(query|exec|filter):")
 _TAGGED = re.compile(r"\s*\"?https?://[^\s\",;]+\"?\s+[^\s#]", re.I)
+_ID = re.compile(r"(?=.*[\dA-Z])[\w-]{16,64}+")  # no word of "politics", which may stand in an address, too
 _ADDRESS = re.compile(r"\s*(?:https?|feed):/?/?[^\s\",;|]+\s*", re.I)
 
 
@@ -196,8 +197,8 @@ def _guessed(rows: Sequence[Sequence[str]]) -> dict[str, int]:
     counts = [sum(place < len(row) and bool(_ADDRESS.fullmatch(row[place])) for row in rows) for place in range(width)]
     url = counts.index(max(counts))
     others = [place for place in range(width) if place != url and counts[place] * 2 < len(rows)]
-    numbers = [at for at in others if all(at < len(row) and row[at] and row[at] in row[url] for row in rows)]
-    others = [place for place in others if place not in numbers]  # what stands in the address already
+    ids = [at for at in others if all(at < len(row) and _ID.fullmatch(row[at]) and row[at] in row[url] for row in rows)]
+    others = [place for place in others if place not in ids]  # a channel's, which stands in its address
     return {"url": url} | dict(zip(("title", "topics", "folder"), others, strict=False))
 
 

@@ -7,13 +7,14 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from digest.render.speech import catalogue, languages
 
 MOST_LINES = 60  # that are looked at
 MOST_TEXT = 4_000  # characters
-_DIVIDERS = ("---", "___", "***")
+_DIVIDER = re.compile(r"(?:-{3,}+|_{3,}+|\*{3,}+)\s*$|-{4}|_{4}")  # "*** stop ***" is somebody's own
 _REPLY = re.compile(
     r"\s*+(?:re|aw|sv|antw|rif|res|rép|tr|fwd?|wg|odp|ynt|回复|答复|返信|رد|השב|תגובה)\s*+(?:\[\d{1,3}\]\s*+)?[:：]",
     re.IGNORECASE,
@@ -23,17 +24,23 @@ _ADDRESS = re.compile(r"<?(?:https?://|mailto:)\S")
 # person begins a line so.
 _OURS = (
     "A beginning: the sources have been quiet, and these are their newest stories.",
-    "Just reply to this mail to write to us.", "Were you forwarded this?", "Share this edition",
-    "You get this because you subscribed to %(title)s.", "Topics and frequency", "Topics, frequency, or a pause",
-    "Or by mail, in plain words: pause 2 weeks, weekly, stop, help", "View in browser",
+    "Just reply to this mail to write to us.",
+    "You get this because you subscribed to %(title)s.", "Topics, frequency, or a pause",
+    "Or by mail, in plain words: pause 2 weeks, weekly, stop, help",
     "Write to %(address)s, as in: pause 2 weeks, back, weekly, %(topics)stext, language de, at 8, stop, help.",
-    "There you choose topics and days, pause, or leave.", "You have left %(title)s",
+    "There you choose topics and days, pause, or leave.",
     "Should the button not work, this is its address:",
     "The link works for seven days. If it was not you, do nothing, and nothing more will come.",
     "If it was a mistake, or somebody else, you can come back there.",
 )  # fmt: skip
 _NUMBER = "No. %(number)s"  # beside the date
 _LINKS = ("Unsubscribe", "Subscribe", "Pause")  # ours where an address follows
+_WHOLE = (
+    "Topics and frequency",
+    "Were you forwarded this?",
+    "Share this edition",
+    "View in browser",
+)  # and these alone
 _PADDING = "\u034f"  # unseen; below the first words of our HTML, which inboxes show beside the subject
 _CLOCK = re.compile(r"\d[:.h時点]\d\d")
 _PLACE = re.compile(r"%\(\w+\)s")
@@ -61,6 +68,15 @@ def own_lines(text: str) -> Iterator[str]:
         else:
             yield line
             at += 1
+
+
+def below(text: str) -> list[str]:
+    """The last lines of an answer that begins with a quote without marks: some write there, and nothing shows where."""
+    lines = [line.strip() for line in text.split("\n") if folded(line)]
+    if next(own_lines(text), None) is not None:
+        return []
+    pairs = list(pairwise([*lines, ""]))[-3:]
+    return [line for line, after in pairs if not (_marked(line) or _begins(line) or _ours(line, after))]
 
 
 def answered(subject: str) -> str:
@@ -99,7 +115,7 @@ def _wrote(plain: str) -> bool:
 
 def _begins(line: str) -> bool:
     """Does what is quoted begin with this line, or a signature?"""
-    if line == "--" or line.startswith(_DIVIDERS):
+    if line == "--" or _DIVIDER.match(line):
         return True
     plain = folded(line.replace("*", "")).strip("-—–_: ")
     return plain in _words("divided") or folded(line.replace("*", "")).startswith(_words("headers"))
@@ -121,7 +137,8 @@ def _ours(line: str, after: str) -> bool:
     name, address = plain, _ADDRESS.match(after) is not None
     if (match := _ADDRESS.search(plain)) is not None:
         name, address = plain[: match.start()], True
-    return address and name.strip(" :[](<") in links
+    name = name.strip(" :[](<")
+    return (address and name in links) or name in _whole()
 
 
 @cache
@@ -142,6 +159,11 @@ def _printed() -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]:
             inner.add(longest[:_MOST])
     links = frozenset(folded(said).strip(" :") for said in _said(_LINKS))
     return tuple(sorted(begin)), tuple(sorted(inner)), links
+
+
+@cache
+def _whole() -> frozenset[str]:
+    return frozenset(folded(said).strip(" :") for said in _said(_WHOLE))
 
 
 @cache

@@ -30,6 +30,7 @@ from digest.subscribe.survey import Survey
 from digest.subscribe.terms import Terms
 from digest.subscribe.titles import (
     ACTIVE,
+    ASKED,
     COMPLAINED,
     LEFT,
     NO,
@@ -39,8 +40,11 @@ from digest.subscribe.titles import (
     STATES,
     TICKS,
     TITLES,
+    WORDS,
+    kind,
     listed,
     reason,
+    smells,
     word,
 )
 from digest.taste import Taste
@@ -264,6 +268,9 @@ class Columns:
         cell = _without_stop(cell)
         if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
             plain, _, comment = cell[:-1].partition(" (")
+            told = kind(comment) in (ASKED, "left_at", "blocked") or WORDS.get(word(comment), ACTIVE) != ACTIVE
+            if told or smells(comment):
+                raise BadInput(f"{comment[:40]!r} stands behind the address: put what it says into a column of its own")
             return address(plain), comment.strip()
         name, opened, rest = cell.partition("<")
         inside, closed, after = rest.partition(">")

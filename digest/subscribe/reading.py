@@ -269,9 +269,9 @@ class _Decision:
             return False
         codes = bool(seen.said) and all(len(value) == 2 and value.isupper() for value in seen.said)
         words = sum(self._word(value) for value in seen.said)
-        if any(_ADDRESS.search(title) for title in self.titles):
-            return words < len(seen.said) if codes else not words
-        return codes and words < len(seen.said)
+        if any(_ADDRESS.search(titles.folded(one)) for one in self.titles):
+            return words < len(seen.said) if codes else not words and not any(map(titles.smells, seen.said))
+        return codes and words < len(seen.said) and not {"SI", "NO"} <= seen.said.keys()  # beside NS these are answers
 
     def _with_dates(self, use: Use) -> Use:
         seen = self._seen(use.index)

@@ -286,10 +286,12 @@ def bare(title: str) -> str:
 def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]:
     """The rows, blank ones left out. A quote that is never closed costs its own line and no other.
 
-    Where the first one is a header (`titled`) it is given once, though it may stand there again.
+    Where the first one is a header (`titled`) it is given once, though it may stand there again. Below another header
+    nobody is taken: what their cells say the first one does not tell.
     """
     reader = csv.reader(lines, delimiter=separator)
     header: list[str] = []
+    other = 0  # the line of a header of other columns
     while True:
         lines.begin()
         start = lines.number + 1
@@ -314,10 +316,26 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
             cells = [_as_shown(cell) for cell in cells]
         if any(cells):
             if cells == header or (cells[0][:1] == "\ufeff" and _behind_mark(cells) == header):
+                other = 0
                 continue  # as where files were put one behind the other
             if titled:
                 header, titled = cells, False
+            elif header and "@" not in lines.taken[0] and _other_header(cells, header):
+                other = start
+            if other and not problem:
+                problem = f"it stands below line {other}, a header of other columns: import that list by itself"
             yield Record(start, lines.number, cells, problem)
+
+
+def _other_header(cells: list[str], header: list[str]) -> bool:
+    """Whether a row without an address is a header: it says e-mail where addresses stand, or more of the titles."""
+    told, titles = [bare(cell) for cell in cells], [bare(cell) for cell in header]
+    if "@" in "".join(cells) or not any(title in EMAIL_TITLES for title in told):
+        return False
+    if " ".join(told).rstrip() == " ".join(titles).rstrip():  # the same, in other letters
+        return False
+    there = any(one in EMAIL_TITLES and title in EMAIL_TITLES for one, title in zip(told, titles, strict=False))
+    return there or len({*told} & {*titles}) > 1
 
 
 def _as_shown(cell: str) -> str:

@@ -153,7 +153,7 @@ _ROOTS = {
     r"|^baja|disiscri|descadastr|desinscr|uitgeschreven|uitschrij|afgemeld|afmeld|wypis|rezygn|отпис|avregistr"
     r"|avanmal"
     r"|avprenum|ayril|odhlas|відпис|退订|退訂|取消订|解除|退会|配信停止|optedoff|revok|withdrawn|widerruf|resilie"
-    r"|donotmail"
+    r"|donotmail|shouldforget|forgetme|beforgotten"
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
     r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|rimoss|verwijderd|usunie|удален|прекращ|终止|終止|購読停止|בוטל|ביטול|ملغ|الغاء"
@@ -248,7 +248,11 @@ _ELSE = re.compile(
     r"totrack|tracking|cookie|profiling|profilage|profilaz|profilac|profilier|profilow|photo|foto|bildrecht"
     r"|thirdpart|terzepart|aterzi|andritte|pourlestiers|terceros|aanderden|podmiotomtrzecim"
 )
-_BY_MAIL = re.compile(r"newsletter|mailing|marketing|emails|contact|nieuwsbrief|infolettre|boletin|рассыл")
+_BY_MAIL = re.compile(
+    r"newsletter|mail(?!track|open|profil|cookie)|marketing|contact|nieuwsbrief|infolettre|boletin|рассыл|subscri|suscri"
+    r"|inscri|iscri|abon|prenum|anmeld|подпис|digest|letter|brief|communi[ck]|comuni[ck]|kommunikat|commerc|komerc"
+    r"|pubblicit|publicid|publicit|promo|reklam|werb|invio|envio|envoi|zusend|wysyl"
+)
 # What is told of a subscription besides whether there is one: where it came from, what it costs, on which terms.
 _ASIDE = re.compile(
     r"\w*(?:source|quelle|seite)|sorgente|origine?|origem|fuente|fonte|bron|zrodlo|источник|herkunft|refer+er|page|url"
@@ -261,7 +265,7 @@ _OF_ELSE = re.compile(
 )
 # What has such a root in it and says nothing of the sort.
 _HARMLESS = re.compile(
-    r"subscriberid|subscribername|subscribernumber|emailid|utmmarketing"
+    r"(?:subscriber(?:id|name|number)|emailid)s?$|utmmarketing"
     r"|mailing(?:address|street|city|(?:state|province|country)(?:province|code)?|zip(?:postal)?(?:code)?|postal(?:code)?|postcode"
     r"|latitude|longitude|geocodeaccuracy)(?:line)?\d*$"
 )
@@ -292,8 +296,9 @@ def _worded(text: str) -> str:
 def kind(title: str) -> str:
     """What a title smells of: one of `STATES`, "other" for something else than mail, `ASKED`, or ""."""
     plain, words = folded(title[:100]), _worded(title[:100])
-    if _HARMLESS.search(plain):
-        return ""
+    if harmless := _HARMLESS.search(plain):  # "Invalid mailing address" may speak of either
+        before = plain[: harmless.start()]
+        return ASKED if _kind(before, before) in ("left_at", "blocked") else ""
     found = _kind(title, plain)
     if found == "other":
         return found
@@ -337,10 +342,20 @@ def counts(title: str) -> bool:
 def aside(title: str) -> bool:
     """Whether a title that smells of consent tells something besides it, or the state of something else."""
     words = _worded(title[:100])
-    return any(map(_ASIDE.fullmatch, words.split())) or bool(_OF_ELSE.search(words))
+    if any(map(_ASIDE.fullmatch, words.split())):
+        return True
+    return bool(_OF_ELSE.search(words)) and not kind(_STATE.sub("", words))  # an order's newsletter is a newsletter
 
 
-_SAID = re.compile(r"([^\W\d]+)[,!.](?!\d)")
+_STATE = re.compile(r"\w*statu[st]\w*|статус\w*|\bestado|\bstat[oe]\b")
+
+
+_SAID = re.compile(r"([^\W\d]+)[,!.]+-?(.*)", re.S)
+# What people say beside a yes or a no; anything else, as in "Yes, by post", may turn it.
+_COURTESY = re.compile(
+    r"(?:please|thanks?|thank-you|bitte|ger[nr]e?|danke|merci|avec-plaisir|s'il-vous-plaît|por-favor|gracias|per-favore"
+    r"|grazie|obrigad[oa]|graag|dank-je|proszę|dziękuję|пожалуйста|спасибо|lütfen|teşekkürler|tack|takk?)?[!.]*"
+)
 
 
 @lru_cache(maxsize=2_000)
@@ -348,7 +363,7 @@ def word(cell: str) -> str:
     """A cell as `WORDS` has it; of "Yes, please" and "Nein!" the first word."""
     found = re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
     said = _SAID.match(found)
-    return said[1] if said and said[1] in YES | NO else found
+    return said[1] if said and said[1] in YES | NO and _COURTESY.fullmatch(said[2]) else found
 
 
 @lru_cache(maxsize=2_000)
