@@ -109,6 +109,38 @@ def test_all_that_only_reads_works_on_a_file_that_cannot_be_written_and_leaves_n
     assert seen(place) == before
 
 
+def linked(place: Path) -> Path:
+    """A link to the database, in a folder of its own."""
+    link = place / "etc" / "digest.db"
+    link.parent.mkdir()
+    link.symlink_to(place / "digest.db")
+    return link
+
+
+def test_a_link_to_the_database_is_written_through_wherever_it_lies(place):
+    link = linked(place)
+    with nothing_writable(link.parent), closing(open_database(f"sqlite:///{link}")) as database:
+        assert database.view is None
+        with database.write() as session:
+            session.execute(sa.text("UPDATE subscriber SET name = 'Ada Lovelace'"))
+
+
+def test_by_a_link_to_the_database_no_less_is_seen_than_in_its_own_place(place):
+    left_by_a_crash(place, "digest.db-wal")
+    link = linked(place)
+    with nothing_writable(place, "digest.db"), pytest.raises(StorageError, match=r"digest\.db-wal") as caught:
+        open_database(f"sqlite:///{link}")
+    assert f"cp {place}/digest.db {place}/digest.db-wal " in (caught.value.hint or "")
+
+
+def test_in_a_folder_that_is_not_ours_what_sqlite_keeps_beside_it_is_enough_to_write(place):
+    left_by_a_crash(place, "digest.db-wal", "digest.db-shm")
+    with nothing_writable(place), closing(open_database(f"sqlite:///{place}/digest.db")) as database:
+        assert database.view is None
+        with database.write() as session:
+            session.execute(sa.text("UPDATE subscriber SET name = 'Ada King'"))
+
+
 @pytest.mark.parametrize("files", [(), ("digest.db",)], ids=["folder", "folder and file"])
 def test_while_somebody_is_at_work_what_they_wrote_last_is_seen(digest, place, files):
     with closing(sqlite3.connect(place / "digest.db", isolation_level=None)) as other:

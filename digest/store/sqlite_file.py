@@ -46,10 +46,18 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
+def _beside(path: Path) -> tuple[Path, Path]:
+    """What SQLite keeps beside a file, and not beside a link to it: the log, and the index of the log."""
+    file = path.resolve()
+    return file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")
+
+
 def may_write(path: Path) -> bool:
-    """The file, and what SQLite keeps beside it."""
+    """The file, and what SQLite keeps beside it: makes there, or finds there in a folder that is not ours."""
     ours = os.access in os.supports_effective_ids
-    return all(os.access(one, os.W_OK, effective_ids=ours) for one in (path, path.absolute().parent))
+    folder, beside = path.resolve().parent, _beside(path)
+    file, makes, *finds = (os.access(one, os.W_OK, effective_ids=ours) for one in (path, folder, *beside))
+    return file and (makes or all(finds))
 
 
 def view(path: Path, why: StorageError | None = None) -> View:
@@ -59,11 +67,12 @@ def view(path: Path, why: StorageError | None = None) -> View:
     """
     # SQLite wants an index of the log (-shm) beside the log. It reads one that is there, of whoever is at work in the
     # file. Where neither is there, all of the database is in the file, and nobody is at work in it.
-    log, index = (path.with_name(f"{path.name}-{name}") for name in ("wal", "shm"))
+    log, index = _beside(path)
     if _size(log) and not _size(index):
+        file = path.resolve() if path.is_symlink() else path
         raise StorageError(
             f"the database {path} cannot be written, and what was changed last is in {log.name}, which wants that",
-            hint=f"look at a copy of both: cp {path} {log} FOLDER; DIGEST_DATABASE=FOLDER/{path.name} digest …",
+            hint=f"look at a copy of both: cp {file} {log} FOLDER; DIGEST_DATABASE=FOLDER/{file.name} digest …",
         )
     unfit = StorageError(
         f"the database {path} cannot be written", hint="let the user who runs digest write the file and its folder"
