@@ -19,6 +19,7 @@ from mailing import owe
 from digest.config import load
 from digest.errors import StorageError, TryAgain
 from digest.store import newsletters, open_database
+from digest.store.backups import copy_sqlite
 
 SETTINGS = """
 secret_key = "sixteen characters at least"
@@ -183,7 +184,10 @@ def test_what_cannot_be_seen_whole_is_not_shown_in_part(digest, place, tmp_path)
     )
 
 
-CHANGES = ["subscriber add bob@example.org", "subscriber remove ada@example.org", "run", "deliver", "outbox retry 1"]
+CHANGES = [
+    *("subscriber add bob@example.org", "subscriber remove ada@example.org", "run", "deliver", "outbox retry 1"),
+    "serve --unix-socket /dev/null/there",  # where nobody can listen
+]
 
 
 @pytest.mark.parametrize("words", CHANGES)
@@ -239,6 +243,30 @@ def test_a_file_that_is_written_to_while_it_is_looked_at_is_not_believed(place):
             look()
         with pytest.raises(StorageError, match="cannot be written"), database.write():
             pass
+
+
+def written(place: Path) -> None:
+    """Somebody who may works in the database, and is done."""
+    place.chmod(0o755)
+    (place / "digest.db").chmod(0o600)
+    with closing(sqlite3.connect(place / "digest.db", isolation_level=None)) as other:
+        other.execute("UPDATE subscriber SET name = 'Ada Lovelace'")
+
+
+def test_no_copy_is_made_of_a_file_that_is_written_to_meanwhile_unheard(place, tmp_path_factory):
+    target = tmp_path_factory.mktemp("copy") / "digest.db"
+    with nothing_writable(place, "digest.db"), pytest.raises(TryAgain, match="was written to"):
+        copy_sqlite(place / "digest.db", target, progress=lambda *_: written(place))
+
+
+def test_nothing_is_rehearsed_on_a_file_that_is_written_to_meanwhile_unheard(place):
+    with (
+        nothing_writable(place, "digest.db"),
+        closing(open_database(f"sqlite:///{place}/digest.db")) as database,
+        pytest.raises(TryAgain, match="was written to"),
+        database.rehearse(),
+    ):
+        written(place)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,24 @@ def view(path: Path, why: StorageError | None = None) -> View:
     return View(path, "mode=ro" if _size(index) else "immutable=1", why or unfit, _stamp(path))
 
 
-def to_look(path: Path) -> str:
-    """An address by which SQLite opens a file that is only read."""
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    if may_write(path):
-        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True)) as connection:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # of a full disk it gets nothing beside it
-            return address
-    return f"{path.absolute().as_uri()}?{view(path).query}"
+@contextmanager
+def to_look(path: Path) -> Iterator[str]:
+    """An address by which SQLite opens a file that is only read. TryAgain at the end where that cannot be believed."""
+    address = path.absolute().as_uri()
+    if may_write(path) and _reads(f"{address}?mode=ro"):
+        yield f"{address}?mode=ro"
+        return
+    seen = view(path)
+    yield f"{address}?{seen.query}"
+    seen.must_be_still()
+
+
+def _reads(address: str) -> bool:
+    """On a full disk SQLite gets nothing beside the file."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True)) as connection:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        return True
+    return False
 
 
 def make_private(path: Path) -> None:
