@@ -39,6 +39,7 @@ from digest import collect, parse
 from digest.cli import app
 from digest.collect import addresses, fetch, rhythm, workers
 from digest.collect.hosts import Hosts
+from digest.collect.run import _Run
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError, StorageError
@@ -1508,6 +1509,27 @@ def test_a_claim_that_breaks_costs_nothing_of_what_is_asked_already(database, si
         run(database, settings(connections=1))
     assert len(titles(database)) == 1
     assert run(database, now=MONDAY + timedelta(seconds=1)).new == 2 and titles(database) == ["a", "b", "c"]
+
+
+def test_a_claim_that_nobody_hears_of_any_more_is_given_back_too(database, site, monkeypatch):
+    for name in ("a", "b", "c"):
+        site.pages[f"/{name}"] = Reply(rss(name))
+        add(database, f"{site.base}/{name}")
+    store, claims = _Run._store, []
+
+    async def late(run: _Run, function: Any, *args: Any) -> Any:
+        done = await store(run, function, *args)
+        if function == run._claim:
+            claims.append(done)
+            if len(claims) > 1:
+                await asyncio.Event().wait()  # until the run breaks
+        return done
+
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        patched.setattr(_Run, "_store", late)
+        Breaking(patched, 3, 4)  # 1 and 2 claim one of them each
+        run(database, settings(connections=1))
+    assert run(database, now=MONDAY + timedelta(seconds=1)).new == 3
 
 
 def test_feeds_that_cannot_be_given_back_are_asked_when_their_lease_is_over(database, site, monkeypatch):
