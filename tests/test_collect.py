@@ -491,6 +491,14 @@ def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Sit
     assert feed(database).url == site.base + "/private"
 
 
+def test_a_secret_that_cannot_be_sent_is_not_told(database: Database, site: Site) -> None:
+    add(database, site.base + "/feed")
+    with database.write() as session:
+        session.get_one(Feed, 1).headers = {"X-Key": "s3cret "}  # as an older release took it
+    run(database)
+    assert feed(database).error == "cannot be asked: a header that is set for it cannot be sent"
+
+
 @pytest.fixture
 def secure_site() -> Iterator[Site]:
     """The same over TLS, as feeds.example."""
