@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import shutil
 import sqlite3
@@ -108,6 +109,18 @@ def test_all_that_only_reads_works_on_a_file_that_cannot_be_written_and_leaves_n
         said = looked(digest, but=("export --all all.json",), few=few)
     assert "ada@example.org" in said["subscriber list"] and "ada@example.org" in said["outbox list"]
     assert seen(place) == before
+
+
+def test_a_sandbox_that_answers_no_question_bars_nobody_from_writing(place, monkeypatch):
+    access = os.access
+
+    def refused(path: Path, mode: int, *, effective_ids: bool = False) -> bool:
+        return not effective_ids and access(path, mode)
+
+    monkeypatch.setattr(os, "access", refused)
+    monkeypatch.setattr(os, "supports_effective_ids", {refused})
+    with closing(open_database(f"sqlite:///{place}/digest.db")) as database:
+        assert database.view is None
 
 
 def linked(place: Path) -> Path:

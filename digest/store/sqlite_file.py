@@ -55,7 +55,8 @@ def _beside(path: Path) -> tuple[Path, Path]:
 
 def may_write(path: Path) -> bool:
     """The file, and what SQLite keeps beside it: makes there, or finds there in a folder that is not ours."""
-    ours = os.access in os.supports_effective_ids
+    # A sandbox that does not know the question (faccessat2, under an old Docker) says no to it, whatever is asked.
+    ours = os.access in os.supports_effective_ids and os.access("/", os.F_OK, effective_ids=True)
     folder, beside = path.resolve().parent, _beside(path)
     file, makes, *finds = (os.access(one, os.W_OK, effective_ids=ours) for one in (path, folder, *beside))
     return file and (makes or all(finds))
