@@ -676,7 +676,7 @@ def test_one_feed_is_asked_as_it_was_set_and_no_secret_is_shown(database: Databa
     assert not any(secret in shown + done.output for secret in ("k3y", "tw0", "c00kie", "p4ss", login))
     # One at a time, and back to the settings.
     assert digest("feed", "set", "1", "--without", "cookie", "--user-agent", "", "--interval", "0").exit_code == 0
-    assert digest("feed", "set", "1", "--header", "x-key", stdin="new\n").exit_code == 0
+    assert digest("feed", "set", "1", "--header", "x-key", stdin=" new \n").exit_code == 0
     run(database, now=MONDAY + timedelta(days=1), resolve=at_home)
     _, sent = site.asked[1]
     assert (sent["x-key"], sent["x-two"], sent.get("cookie"), sent["user-agent"][:7]) == ("new", "tw0", None, "digest/")

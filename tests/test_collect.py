@@ -39,6 +39,7 @@ from digest import collect, parse
 from digest.cli import app
 from digest.collect import addresses, fetch, rhythm, workers
 from digest.collect.hosts import Hosts
+from digest.collect.run import _Run
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
 from digest.errors import FetchError, StorageError
@@ -488,6 +489,14 @@ def test_secrets_go_to_their_host_and_nowhere_else(database: Database, site: Sit
     assert site.asked[0][1]["authorization"] == "Basic YWRhOmw6YWNl"
     assert "authorization" not in elsewhere.asked[0][1]
     assert feed(database).url == site.base + "/private"
+
+
+def test_a_secret_that_cannot_be_sent_is_not_told(database: Database, site: Site) -> None:
+    add(database, site.base + "/feed")
+    with database.write() as session:
+        session.get_one(Feed, 1).headers = {"X-Key": "s3cret "}  # as an older release took it
+    run(database)
+    assert feed(database).error == "cannot be asked: a header that is set for it cannot be sent"
 
 
 @pytest.fixture
@@ -1507,8 +1516,28 @@ def test_a_claim_that_breaks_costs_nothing_of_what_is_asked_already(database, si
         Breaking(patched, 2, 3)  # 1 claims one of them, as many as there are connections
         run(database, settings(connections=1))
     assert len(titles(database)) == 1
-    assert run(database, now=MONDAY + timedelta(seconds=1)).new == 2
-    assert sorted(titles(database)) == ["a", "b", "c"]
+    assert run(database, now=MONDAY + timedelta(seconds=1)).new == 2 and sorted(titles(database)) == ["a", "b", "c"]
+
+
+def test_a_claim_that_nobody_hears_of_any_more_is_given_back_too(database, site, monkeypatch):
+    for name in ("a", "b", "c"):
+        site.pages[f"/{name}"] = Reply(rss(name))
+        add(database, f"{site.base}/{name}")
+    store, claims = _Run._store, []
+
+    async def late(run: _Run, function: Any, *args: Any) -> Any:
+        done = await store(run, function, *args)
+        if function == run._claim:
+            claims.append(done)
+            if len(claims) > 1:
+                await asyncio.Event().wait()  # until the run breaks
+        return done
+
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        patched.setattr(_Run, "_store", late)
+        Breaking(patched, 3, 4)  # 1 and 2 claim one of them each
+        run(database, settings(connections=1))
+    assert run(database, now=MONDAY + timedelta(seconds=1)).new == 3
 
 
 def test_feeds_that_cannot_be_given_back_are_asked_when_their_lease_is_over(database, site, monkeypatch):

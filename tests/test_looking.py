@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import shutil
 import sqlite3
@@ -19,6 +20,7 @@ from mailing import owe
 from digest.config import load
 from digest.errors import StorageError, TryAgain
 from digest.store import newsletters, open_database
+from digest.store.backups import copy_sqlite
 
 SETTINGS = """
 secret_key = "sixteen characters at least"
@@ -109,6 +111,50 @@ def test_all_that_only_reads_works_on_a_file_that_cannot_be_written_and_leaves_n
     assert seen(place) == before
 
 
+def test_a_sandbox_that_answers_no_question_bars_nobody_from_writing(place, monkeypatch):
+    access = os.access
+
+    def refused(path: Path, mode: int, *, effective_ids: bool = False) -> bool:
+        return not effective_ids and access(path, mode)
+
+    monkeypatch.setattr(os, "access", refused)
+    monkeypatch.setattr(os, "supports_effective_ids", {refused})
+    with closing(open_database(f"sqlite:///{place}/digest.db")) as database:
+        assert database.view is None
+
+
+def linked(place: Path) -> Path:
+    """A link to the database, in a folder of its own."""
+    link = place / "etc" / "digest.db"
+    link.parent.mkdir()
+    link.symlink_to(place / "digest.db")
+    return link
+
+
+def test_a_link_to_the_database_is_written_through_wherever_it_lies(place):
+    link = linked(place)
+    with nothing_writable(link.parent), closing(open_database(f"sqlite:///{link}")) as database:
+        assert database.view is None
+        with database.write() as session:
+            session.execute(sa.text("UPDATE subscriber SET name = 'Ada Lovelace'"))
+
+
+def test_by_a_link_to_the_database_no_less_is_seen_than_in_its_own_place(place):
+    left_by_a_crash(place, "digest.db-wal")
+    link = linked(place)
+    with nothing_writable(place, "digest.db"), pytest.raises(StorageError, match=r"digest\.db-wal") as caught:
+        open_database(f"sqlite:///{link}")
+    assert f"cp {place}/digest.db {place}/digest.db-wal " in (caught.value.hint or "")
+
+
+def test_in_a_folder_that_is_not_ours_what_sqlite_keeps_beside_it_is_enough_to_write(place):
+    left_by_a_crash(place, "digest.db-wal", "digest.db-shm")
+    with nothing_writable(place), closing(open_database(f"sqlite:///{place}/digest.db")) as database:
+        assert database.view is None
+        with database.write() as session:
+            session.execute(sa.text("UPDATE subscriber SET name = 'Ada King'"))
+
+
 @pytest.mark.parametrize("files", [(), ("digest.db",)], ids=["folder", "folder and file"])
 def test_while_somebody_is_at_work_what_they_wrote_last_is_seen(digest, place, files):
     with closing(sqlite3.connect(place / "digest.db", isolation_level=None)) as other:
@@ -151,7 +197,10 @@ def test_what_cannot_be_seen_whole_is_not_shown_in_part(digest, place, tmp_path)
     )
 
 
-CHANGES = ["subscriber add bob@example.org", "subscriber remove ada@example.org", "run", "deliver", "outbox retry 1"]
+CHANGES = [
+    *("subscriber add bob@example.org", "subscriber remove ada@example.org", "run", "deliver", "outbox retry 1"),
+    "serve --unix-socket /dev/null/there",  # where nobody can listen
+]
 
 
 @pytest.mark.parametrize("words", CHANGES)
@@ -207,6 +256,30 @@ def test_a_file_that_is_written_to_while_it_is_looked_at_is_not_believed(place):
             look()
         with pytest.raises(StorageError, match="cannot be written"), database.write():
             pass
+
+
+def written(place: Path) -> None:
+    """Somebody who may works in the database, and is done."""
+    place.chmod(0o755)
+    (place / "digest.db").chmod(0o600)
+    with closing(sqlite3.connect(place / "digest.db", isolation_level=None)) as other:
+        other.execute("UPDATE subscriber SET name = 'Ada Lovelace'")
+
+
+def test_no_copy_is_made_of_a_file_that_is_written_to_meanwhile_unheard(place, tmp_path_factory):
+    target = tmp_path_factory.mktemp("copy") / "digest.db"
+    with nothing_writable(place, "digest.db"), pytest.raises(TryAgain, match="was written to"):
+        copy_sqlite(place / "digest.db", target, progress=lambda *_: written(place))
+
+
+def test_nothing_is_rehearsed_on_a_file_that_is_written_to_meanwhile_unheard(place):
+    with (
+        nothing_writable(place, "digest.db"),
+        closing(open_database(f"sqlite:///{place}/digest.db")) as database,
+        pytest.raises(TryAgain, match="was written to"),
+        database.rehearse(),
+    ):
+        written(place)
 
 
 @pytest.fixture

@@ -323,6 +323,19 @@ def test_tls_on_a_connection_that_has_ended_is_an_error_at_once(run: Run) -> Non
     run(scenario)
 
 
+def test_a_server_that_goes_on_by_another_protocol_is_given_up_though_it_was_offered(run: Run) -> None:
+    said = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+    async def scenario() -> None:
+        async with serving(answering(said)) as (port, ended):
+            request = httpx.Request("GET", f"http://feeds.example:{port}/", headers={"Upgrade": "h2c"})
+            with pytest.raises(httpx.RemoteProtocolError):
+                await wire.Transport().send(request, addresses=["127.0.0.1"])
+            await ended.wait()
+
+    run(scenario)
+
+
 def test_who_is_cancelled_leaves_no_connection(run: Run, certificates: tuple[str, ssl.SSLContext]) -> None:
     async def scenario() -> None:
         for head, scheme in ((b"", "http"), (HEAD + b"half", "http"), (b"", "https")):
@@ -415,6 +428,38 @@ def test_many_frames_of_a_server_that_is_gone_already_are_read(
                 await asyncio.sleep(0)
             await response.aclose()
             assert size == 1_200_000
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("with_two")
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\0\0\x03\0\0\0\0\0\x63abc",  # data of a stream that nobody began
+        b"\0\0\x04\x08\0\0\0\0\0\x7f\xff\xff\xff",  # a window that is too large
+        b"\0\0\x03\x01\x05\0\0\0\x01\xff\xff\xff",  # a trailer that is not packed as it should be
+    ],
+)
+def test_frames_that_break_the_protocol_in_a_body_are_errors_of_the_server(
+    run: Run, certificates: tuple[str, ssl.SSLContext], frame: bytes
+) -> None:
+    async def scenario() -> None:
+        begun = asyncio.Event()
+
+        async def then(spoken: h2.connection.H2Connection, writer: asyncio.StreamWriter) -> None:
+            writer.write(spoken.data_to_send())
+            await begun.wait()
+            writer.write(frame)
+
+        handle, secure = two(certificates, then)
+        async with serving(handle, secure) as (port, ended):
+            response = await asked(f"https://feeds.example:{port}/", ca=certificates[0])
+            begun.set()
+            with pytest.raises(httpx.RemoteProtocolError):
+                await response.aread()
+            await response.aclose()
+            await ended.wait()
 
     run(scenario)
 

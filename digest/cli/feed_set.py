@@ -255,7 +255,7 @@ def secrets(login: bool, header: str | None) -> dict[str, str]:
     if header is not None:
         if not header.replace("-", "").isalnum() or not header.isascii():
             raise BadInput(f"{header!r} is not the name of a header", hint="e.g. X-Api-Key; its value is asked for")
-        headers[header] = secret(f"value of {header}")
+        headers[header] = secret(f"value of {header}").strip()  # what is around it is not of it (RFC 9110 §5.5)
     return headers
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+import h2.exceptions
 import httpcore
 
 from digest.collect.client import httpx
@@ -96,3 +97,5 @@ def _as_httpx() -> Iterator[None]:
         raise kind(str(error)) from error
     except httpcore.ProxyError as error:
         raise httpx.ProxyError(str(error)) from error
+    except (h2.exceptions.H2Error, ValueError) as error:  # which httpcore lets through: in a body, of a status
+        raise httpx.RemoteProtocolError(str(error)) from error

@@ -212,7 +212,6 @@ class _Run:
             self._broke = error
             return []
         self._hosts.hear(known)
-        self._claims.update(feed.id for feed in feeds)
         return feeds
 
     def _claim(self) -> tuple[list[feed_claims.Due], list[hosts.Record]]:
@@ -230,6 +229,7 @@ class _Run:
                 among=feed_claims.Among(self._hosts.held(), self._released, self._mine),
             )
         self._left -= len(claimed)
+        self._claims.update(feed.id for feed in claimed)  # here, as the run may be breaking off meanwhile
         return claimed, known
 
     # ------------------------------------------------------------ fetch and parse

@@ -47,6 +47,8 @@ def in_words(error: Exception) -> str:
             return "cannot be reached (connection refused)"
         case httpx.ConnectError():
             return "cannot be reached" + (f" ({said})" if said and "All connection attempts" not in said else "")
+        case httpx.LocalProtocolError() if "header" in said:  # whose value, which it has in it, may be secret
+            return "cannot be asked: a header that is set for it cannot be sent"
         case httpx.RemoteProtocolError():
             return "ends before its announced end" if "complete" in said else f"does not speak HTTP properly ({said})"
         case httpx.ReadError() | httpx.WriteError():

@@ -182,7 +182,9 @@ class _Http11:
         seconds = _timeout(request, "read")
         await self._stream.write(self._in_bytes(request), _timeout(request, "write"))
         while not isinstance(head := await self._heard(seconds), h11.Response):
-            pass  # interim answers; one to go on by another protocol, which we never offer, h11 refuses
+            # Of interim answers there may be any number; after one to go on by another protocol h11 has no more.
+            if not isinstance(head, h11.InformationalResponse) or head.status_code == 101:
+                raise httpx.RemoteProtocolError("It goes on by another protocol.")
         extensions: dict[str, Any] = {"network_stream": self._stream}
         extensions |= {"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason}
         return Said(head.status_code, head.headers.raw_items(), self._body(seconds), extensions)

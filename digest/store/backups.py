@@ -143,14 +143,15 @@ def _remove_dead(folder: Path) -> None:
 def copy_sqlite(source: Path, target: Path, *, progress: Progress = lambda done, all_: None) -> None:
     """A consistent copy, also while others write: one view of it is held open, and they go on in the WAL.
 
-    It is checked before it counts. Raises StorageError.
+    It is checked before it counts. Raises StorageError, and TryAgain: see `to_look`.
     """
     if not source.is_file():
         raise NotFound(f"there is no database at {source}", hint="is `database` in the settings right?")
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with (
-            closing(sqlite3.connect(to_look(source), uri=True, timeout=60)) as original,
+            to_look(source) as address,
+            closing(sqlite3.connect(address, uri=True, timeout=60)) as original,
             closing(sqlite3.connect(target)) as copy,
         ):
             original.isolation_level = None

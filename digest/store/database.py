@@ -227,7 +227,8 @@ class Database:
             original, copy = self._path, Path(folder) / "digest.db"
             try:
                 with (
-                    closing(sqlite3.connect(sqlite_file.to_look(original), uri=True)) as source,
+                    sqlite_file.to_look(original) as address,
+                    closing(sqlite3.connect(address, uri=True)) as source,
                     closing(sqlite3.connect(copy)) as target,
                 ):
                     source.backup(target)

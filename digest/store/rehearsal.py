@@ -224,13 +224,8 @@ def overlaid(path: Path, *, serializer: Any) -> Iterator[tuple[Engine, Connectio
     """An engine, and its one connection in a transaction that is rolled back at the end: see above."""
 
     def connect() -> _Overlay:
-        connection = sqlite3.connect(
-            sqlite_file.to_look(path),
-            uri=True,
-            timeout=sqlite_file.BUSY_MS / 1000,
-            check_same_thread=False,
-            factory=_Overlay,
-        )
+        timeout = sqlite_file.BUSY_MS / 1000
+        connection = sqlite3.connect(address, uri=True, timeout=timeout, check_same_thread=False, factory=_Overlay)
         connection.begin()
         return connection
 
@@ -240,12 +235,13 @@ def overlaid(path: Path, *, serializer: Any) -> Iterator[tuple[Engine, Connectio
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN DEFERRED")
 
-    try:
-        with engine.connect() as connection, connection.begin() as transaction:
-            connection.exec_driver_sql("SELECT 1 FROM sqlite_master").fetchall()  # from here on nothing changes for us
-            try:
-                yield engine, connection
-            finally:
-                transaction.rollback()
-    finally:
-        engine.dispose()
+    with sqlite_file.to_look(path) as address:
+        try:
+            with engine.connect() as connection, connection.begin() as transaction:
+                connection.exec_driver_sql("SELECT 1 FROM sqlite_master").fetchall()  # from here on nothing changes
+                try:
+                    yield engine, connection
+                finally:
+                    transaction.rollback()
+        finally:
+            engine.dispose()

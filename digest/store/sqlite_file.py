@@ -6,7 +6,8 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,19 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
+def _beside(path: Path) -> tuple[Path, Path]:
+    """What SQLite keeps beside a file, and not beside a link to it: the log, and the index of the log."""
+    file = path.resolve()
+    return file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")
+
+
 def may_write(path: Path) -> bool:
-    """The file, and what SQLite keeps beside it."""
-    ours = os.access in os.supports_effective_ids
-    return all(os.access(one, os.W_OK, effective_ids=ours) for one in (path, path.absolute().parent))
+    """The file, and what SQLite keeps beside it: makes there, or finds there in a folder that is not ours."""
+    # A sandbox that does not know the question (faccessat2, under an old Docker) says no to it, whatever is asked.
+    ours = os.access in os.supports_effective_ids and os.access("/", os.F_OK, effective_ids=True)
+    folder, beside = path.resolve().parent, _beside(path)
+    file, makes, *finds = (os.access(one, os.W_OK, effective_ids=ours) for one in (path, folder, *beside))
+    return file and (makes or all(finds))
 
 
 def view(path: Path, why: StorageError | None = None) -> View:
@@ -59,11 +69,12 @@ def view(path: Path, why: StorageError | None = None) -> View:
     """
     # SQLite wants an index of the log (-shm) beside the log. It reads one that is there, of whoever is at work in the
     # file. Where neither is there, all of the database is in the file, and nobody is at work in it.
-    log, index = (path.with_name(f"{path.name}-{name}") for name in ("wal", "shm"))
+    log, index = _beside(path)
     if _size(log) and not _size(index):
+        file = path.resolve() if path.is_symlink() else path
         raise StorageError(
             f"the database {path} cannot be written, and what was changed last is in {log.name}, which wants that",
-            hint=f"look at a copy of both: cp {path} {log} FOLDER; DIGEST_DATABASE=FOLDER/{path.name} digest …",
+            hint=f"look at a copy of both: cp {file} {log} FOLDER; DIGEST_DATABASE=FOLDER/{file.name} digest …",
         )
     unfit = StorageError(
         f"the database {path} cannot be written", hint="let the user who runs digest write the file and its folder"
@@ -71,14 +82,24 @@ def view(path: Path, why: StorageError | None = None) -> View:
     return View(path, "mode=ro" if _size(index) else "immutable=1", why or unfit, _stamp(path))
 
 
-def to_look(path: Path) -> str:
-    """An address by which SQLite opens a file that is only read."""
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    if may_write(path):
-        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True)) as connection:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # of a full disk it gets nothing beside it
-            return address
-    return f"{path.absolute().as_uri()}?{view(path).query}"
+@contextmanager
+def to_look(path: Path) -> Iterator[str]:
+    """An address by which SQLite opens a file that is only read. TryAgain at the end where that cannot be believed."""
+    address = path.absolute().as_uri()
+    if may_write(path) and _reads(f"{address}?mode=ro"):
+        yield f"{address}?mode=ro"
+        return
+    seen = view(path)
+    yield f"{address}?{seen.query}"
+    seen.must_be_still()
+
+
+def _reads(address: str) -> bool:
+    """On a full disk SQLite gets nothing beside the file."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True)) as connection:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        return True
+    return False
 
 
 def make_private(path: Path) -> None:
