@@ -13,7 +13,7 @@ from digest.render.quotes import answered, below, own_lines
 _LINES = 12  # of the beginning; below are signatures
 _CLAUSE = re.compile(r"[.,;:!?…()、。，！？；।،؟–—]|\s-+\s")
 _ASKED = ("?", "？", "؟")
-_ADDRESS = re.compile(r"<?[^\s@]+@[^\s@]+")
+_ADDRESS = re.compile(r"(?<![^\s@])[^\s@]++@[^\s@]+")
 _SHORT = 50  # letters of a line that was not wrapped
 
 

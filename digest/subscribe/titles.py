@@ -347,7 +347,7 @@ def aside(title: str) -> bool:
     return bool(_OF_ELSE.search(words)) and not kind(_STATE.sub("", words))  # an order's newsletter is a newsletter
 
 
-_STATE = re.compile(r"\w*statu[st]\w*|статус\w*|\bestado|\bstat[oe]\b")
+_STATE = re.compile(r"\b\w*statu[st]\w*|статус\w*|\bestado|\bstat[oe]\b")
 
 
 _SAID = re.compile(r"([^\W\d]+)[,!.]+-?(.*)", re.S)
