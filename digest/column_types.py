@@ -16,7 +16,8 @@ from sqlmodel import Field
 def _from_text(value: str | None) -> datetime | None:
     if value is None:
         return None
-    return datetime.fromisoformat(value).astimezone(UTC) if "+" in value else datetime.fromisoformat(f"{value}+00:00")
+    moment = datetime.fromisoformat(value)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class UtcTime(TypeDecorator[datetime]):

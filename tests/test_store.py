@@ -320,7 +320,16 @@ def test_what_does_not_fit_is_not_half_stored(database):
     assert names(database) == ["daily"]
 
 
-@pytest.mark.parametrize("written", ["2026-03-02 06:00:00", "2026-03-02T06:00:00.000000", "2026-03-02 07:00:00+01:00"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-03-02 06:00:00",
+        "2026-03-02T06:00:00.000000",
+        "2026-03-02 07:00:00+01:00",
+        "2026-03-02T06:00:00Z",
+        "2026-03-02 01:00:00-05:00",
+    ],
+)
 @on_sqlite
 def test_a_time_that_another_program_wrote_is_read(database, written):
     with database.write() as session:

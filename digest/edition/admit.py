@@ -221,8 +221,9 @@ def propose(
             reads.append(read)
     learnt, stale = judge.learnt, judge.stale
     del judge, fresh  # what was learnt is no more asked for, and comparing titles takes as much
-    told = _told(session, newsletter_id, reads, feeds, now=now)
-    grouping, groups = _group(reads, told, feeds)
+    links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
+    told = _told(session, newsletter_id, reads, links_tell, now=now)
+    grouping, groups = _group(reads, told, links_tell)
     if former:
         there = stories.by_seq(session, newsletter_id, former.values())
         groups = [_Group(*group) for group in formerly.apart(groups, former, there)]
@@ -418,7 +419,7 @@ def _told(
     session: Session,
     newsletter_id: int,
     reads: Sequence[Read],
-    feeds: Mapping[int, entries.Reading],
+    links_tell: Mapping[int, bool],
     *,
     now: datetime,
 ) -> list[same_story.Telling]:
@@ -430,7 +431,6 @@ def _told(
         links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
         believed=flood.OLDEST,
     )
-    links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
     told = [
         same_story.Telling(
             ("told", t.story_id, t.entry_id),
@@ -448,10 +448,9 @@ def _told(
 
 
 def _group(
-    reads: Sequence[Read], told: Sequence[same_story.Telling], feeds: Mapping[int, entries.Reading]
+    reads: Sequence[Read], told: Sequence[same_story.Telling], links_tell: Mapping[int, bool]
 ) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
-    links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
     ordered = sorted(reads, key=lambda read: (read.shown_at, read.entry.id))
     now = [
         same_story.Telling(
