@@ -111,6 +111,15 @@ def test_all_that_only_reads_works_on_a_file_that_cannot_be_written_and_leaves_n
     assert seen(place) == before
 
 
+def test_whoever_only_looks_is_not_told_that_letters_cannot_be_kept(digest, place):
+    """As settings begin: without a mail server letters are kept in a folder beside them."""
+    (place / "digest.toml").write_text(SETTINGS.replace('[smtp]\nurl = "smtp://127.0.0.1:9"\n', ""))
+    with nothing_writable(place, "digest.db"):
+        for words in ("status", "preview --text"):
+            done = digest(*words.split())
+            assert "cannot be" not in done.stderr and done.returncode in (0, 66), (words, done)
+
+
 def test_a_sandbox_that_answers_no_question_bars_nobody_from_writing(place, monkeypatch):
     access = os.access
 

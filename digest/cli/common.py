@@ -54,7 +54,9 @@ class Options:
         self.warned = True
         return settings
 
-    def judge(self, config: Config, *, newsletter: str = "", templates: bool = True) -> dict[str, str]:
+    def judge(
+        self, config: Config, *, newsletter: str = "", templates: bool = True, writes: bool = True
+    ) -> dict[str, str]:
         """What the settings name, judged before work begins; what is wrong with single newsletters, by their name.
 
         ConfigError for what would stop all, or `newsletter`; the rest is warned of.
@@ -62,7 +64,7 @@ class Options:
         from digest.cli import files
 
         broken: dict[str, str] = {}
-        for finding in files.require(config, newsletter=newsletter, templates=templates):
+        for finding in files.require(config, newsletter=newsletter, templates=templates, writes=writes):
             words = str(finding) + (f"\n  {finding.hint}" if finding.hint else "")
             if finding.newsletter and not finding.warning:
                 broken.setdefault(finding.newsletter, words)

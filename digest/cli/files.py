@@ -38,12 +38,12 @@ class Finding:
         return f"{self.setting}: {self.words}"
 
 
-def check(config: Config, *, templates: bool = True) -> list[Finding]:
+def check(config: Config, *, templates: bool = True, writes: bool = True) -> list[Finding]:
     """Every finding, those that stop all first. Nothing is changed, sent or asked over a network.
 
-    Without `templates` only what delivery needs.
+    Without `templates` only what delivery needs; without `writes` not where letters would be kept.
     """
-    found = [*_sending(config.smtp, "smtp"), *_hearing(config), *_keeping(config)]
+    found = [*_sending(config.smtp, "smtp"), *_hearing(config), *(_keeping(config) if writes else ())]
     for name, settings in config.newsletters.items():
         if settings.smtp is not None:
             common = {(finding.words, finding.warning) for finding in found if not finding.newsletter}
@@ -58,9 +58,9 @@ def check(config: Config, *, templates: bool = True) -> list[Finding]:
     return sorted(found, key=lambda finding: (finding.warning, bool(finding.newsletter)))
 
 
-def require(config: Config, *, newsletter: str = "", templates: bool = True) -> list[Finding]:
+def require(config: Config, *, newsletter: str = "", templates: bool = True, writes: bool = True) -> list[Finding]:
     """The findings that stop not all; ConfigError for the first that does, or that stops `newsletter`."""
-    found = check(config, templates=templates)
+    found = check(config, templates=templates, writes=writes)
     stops = [one for one in found if not one.warning and one.newsletter in ("", newsletter)]
     if stops:
         more = f" ({len(stops) - 1} more like it)" if len(stops) > 1 else ""

@@ -72,7 +72,7 @@ def preview(
         return
     with options.open() as (config, database):
         name, _ = config.newsletter(newsletter)
-        options.judge(config, newsletter=name, templates=not mail)
+        options.judge(config, newsletter=name, templates=not mail, writes=False)
         if full_text and not mail:
             _read_ahead(options, config, database, name)
         shown = look(

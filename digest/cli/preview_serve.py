@@ -46,7 +46,7 @@ def serve(options: Options, wanted: Wanted, *, port: int, opens: bool, as_json: 
 
     with options.open() as (config, database):
         name, _ = config.newsletter(wanted.newsletter)
-        options.judge(config, newsletter=name)
+        options.judge(config, newsletter=name, writes=False)
         token = secrets.token_urlsafe(16)
         lookup = partial(preview_ask.lookup, database=database)
         at = wanted.at.isoformat(timespec="minutes") if wanted.at else ""

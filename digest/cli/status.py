@@ -41,7 +41,7 @@ def status(context: typer.Context, newsletter: Newsletters = None, every: All = 
         papers = {name: config.newsletters[name] for name in config.turn}
         slots = {name: n.slots.next_slot(moment) if n.slots else None for name, n in papers.items()}
         wrong = dict(config.broken)
-        for finding in files.check(config):
+        for finding in files.check(config, writes=database.view is None):  # whoever only looks keeps no letters
             if not finding.warning and (finding.newsletter in papers or not finding.newsletter):
                 wrong.setdefault(finding.newsletter, str(finding))
         each = letters.left_of_each(session, now=moment)
