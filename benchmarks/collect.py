@@ -47,7 +47,7 @@ from urllib.request import urlopen
 ROOT = Path(__file__).parent.parent
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", ROOT.parent / "shared" / "corpus"))
 LATENCY_MS = 50
-GOALS = {"nothing_new_pass_ratio": 30.0, "nothing_new_run_ratio": 15.0, "from_empty_pass_ratio": 8.0, "peak_mb": 150.0}
+GOALS = {"nothing_new_pass_ratio": 30.0, "nothing_new_collect_ratio": 15.0, "from_empty_pass_ratio": 8.0, "peak_mb": 150.0}
 SETTINGS = """
 database = "digest.db"
 secret_key = "0123456789abcdef"
@@ -109,8 +109,8 @@ known = json.load(open(path)) if os.path.exists(path) else {}
 said = {}
 
 async def main():
-    seats = asyncio.Semaphore(50)
-    limits = httpx.Limits(max_connections=50, max_keepalive_connections=0)
+    seats = asyncio.Semaphore(100)
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=0)
     async with httpx.AsyncClient(trust_env=False, limits=limits, timeout=60) as client:
         async def ask(url):
             async with seats:

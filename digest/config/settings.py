@@ -51,7 +51,7 @@ class Collect(Section):
 
     contact: Line = ""  # an address or page for the User-Agent; without it, `base_url`
     allow_private_addresses: bool = False
-    connections: int = Field(50, ge=1, le=500)
+    connections: int = Field(100, ge=1, le=500)
     host_connections: int = Field(2, ge=1, le=50)  # to one host at once; this machine itself has no such limit
     host_gap_seconds: float = Field(0.5, ge=0, le=60)  # between two requests to one host
     address_connections: int = Field(0, ge=0, le=50)  # to one address at once, whatever its hosts; 0: as to one host
