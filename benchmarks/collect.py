@@ -47,7 +47,12 @@ from urllib.request import urlopen
 ROOT = Path(__file__).parent.parent
 CORPUS = Path(os.environ.get("DIGEST_CORPUS", ROOT.parent / "shared" / "corpus"))
 LATENCY_MS = 50
-GOALS = {"nothing_new_pass_ratio": 30.0, "nothing_new_collect_ratio": 15.0, "from_empty_pass_ratio": 8.0, "peak_mb": 150.0}
+GOALS = {
+    "nothing_new_pass_ratio": 30.0,
+    "nothing_new_collect_ratio": 15.0,
+    "from_empty_pass_ratio": 8.0,
+    "peak_mb": 150.0,
+}
 SETTINGS = """
 database = "digest.db"
 secret_key = "0123456789abcdef"

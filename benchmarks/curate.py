@@ -97,6 +97,8 @@ def main() -> None:
     from digest.curate.learning import NaiveBayes, train
     from digest.curate.stories import Telling, group
     from digest.curate.topics import Label, Placer, Text, headings
+    from digest.parse import gist
+    from digest.parse.gist import Gist
 
     given = texts(5000)
     plain = seconds(lambda: [json.loads(json.dumps(pair)) for pair in given])
@@ -116,7 +118,11 @@ def main() -> None:
     )
     unlearnt = seconds(lambda: [placers[0].place(Text.of(title, body[:320])) for title, body in given])
     learnt = seconds(lambda: [placers[1].place(Text.of(title, body[:320])) for title, body in given])
-    prose = seconds(lambda: [excerpts.cut(excerpts.prose("", body, title=title), 150) for title, body in given])
+    prose = seconds(
+        lambda: [
+            excerpts.cut(excerpts.prose_of(Gist((), gist.lines_of(body)), title=title), 150) for title, body in given
+        ]
+    )
     figures |= {
         "place_ms": 1000 * learnt / len(given),
         "place_by_keywords_ms": 1000 * unlearnt / len(given),

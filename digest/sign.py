@@ -27,9 +27,11 @@ _MAC_BYTES = 8
 _TAG, _NUMBER = 16, 8  # bytes of a token
 TOKEN = 32  # letters of it
 _MAIL_TAG = 12  # with the number 20 bytes: 32 letters of base32
-_VERP = re.compile(rf"{VERP_PREFIX}(?P<mac>[0-9a-f]{{{2 * _MAC_BYTES}}})(?P<row>[1-9a-f][0-9a-f]{{0,15}})", re.ASCII)
 # Wherever forwarders put it: SRS0=…=b-…, prvs=…=b-…, bounces+b-…, b-…=news.example
-_WITHIN = re.compile(rf"(?<![0-9a-z]){_VERP.pattern}(?![0-9a-z])", re.ASCII)
+_VERP = re.compile(
+    rf"(?<![0-9a-z]){VERP_PREFIX}(?P<mac>[0-9a-f]{{{2 * _MAC_BYTES}}})(?P<row>[1-9a-f][0-9a-f]{{0,15}})(?![0-9a-z])",
+    re.ASCII,
+)
 
 _FEED = re.compile(r"(?<![a-z0-9])feed[+=-]([a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?)-([a-z2-7]{12})(?![a-z0-9])")
 
@@ -196,21 +198,12 @@ def verp(row_id: int, *, key: str, domain: str, mailbox: str = "") -> str:
 
 def verp_in(address: str, *, keys: Sequence[str]) -> int | None:
     """The outbox row of a bounce address wherever it stands in a rewritten one (SRS, BATV, a forwarder's), or None."""
-    for match in _WITHIN.finditer(address[:1000].lower()):
+    for match in _VERP.finditer(address[:1000].lower()):
         row_id = int(match["row"], 16)
         for key in keys if row_id < 2**63 else ():
             if hmac.compare_digest(bytes.fromhex(match["mac"]), _mac(row_id, key)):
                 return row_id
     return None
-
-
-def read_verp(address: str, *, key: str) -> int | None:
-    """The outbox row of a bounce address, or None for one that is not ours."""
-    match = _VERP.fullmatch(address.partition("@")[0].lower())
-    if match is None:
-        return None
-    row_id = int(match["row"], 16)
-    return row_id if row_id < 2**63 and hmac.compare_digest(bytes.fromhex(match["mac"]), _mac(row_id, key)) else None
 
 
 def message_id(row_id: int, *, key: str, domain: str, written_at: datetime | None = None) -> str:

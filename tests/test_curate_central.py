@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_admit import NOW, Desk
 
 from digest import config, edition
-from digest.curate import central
+from digest.curate import central, excerpts
 from digest.graphemes import width
 from digest.parse import gist
 from digest.render import words
@@ -97,7 +97,7 @@ def test_whatever_a_text_is_what_is_chosen_stands_in_it_in_order(parts: list[str
     chosen = central.of(entry, title="Rivers", language=language, length=150)
     said = " ".join(line.kept for line in entry.content)
     at = 0
-    for sentence in central.apart(chosen.text):
+    for sentence in excerpts.sentences(chosen.text):
         at = said.index(sentence, at) + len(sentence)
         assert not central.goes_on(sentence, language)
     assert width(chosen.text) <= 2 * 150 and bool(chosen.why)

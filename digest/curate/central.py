@@ -210,8 +210,3 @@ def together(texts: Sequence[str]) -> str:
     """Sentences after each other; a script without spaces puts none between them."""
     tight = _UNSPACED.match(texts[0]) and texts[0][-1:] in "。！？」』）" if texts else False
     return ("" if tight else " ").join(texts)
-
-
-def apart(text: str) -> list[str]:
-    """The sentences that a text of `Central` is of."""
-    return excerpts.sentences(text)

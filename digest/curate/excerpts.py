@@ -54,11 +54,6 @@ _TRACKER = re.compile(
 )
 
 
-def residue(texts: Iterable[str]) -> frozenset[str]:
-    """`repeated_lines` of clean HTML."""
-    return repeated_lines(map(gist.lines_of, texts))
-
-
 def repeated_lines(texts: Iterable[Sequence[Line]]) -> frozenset[str]:
     """What stands in three or more of a feed's last entries, whatever it says: lines, sentences at the front, and what
     comes after the last one."""
@@ -102,11 +97,6 @@ def sentences(text: str) -> list[str]:
         found.append(said)
         start = end.end()
     return found
-
-
-def prose(summary: str, content: str, *, title: str, known: Collection[str] = ()) -> str:
-    """What an entry of clean HTML says: `prose_of` its gist."""
-    return prose_of(Gist(gist.lines_of(summary), gist.lines_of(content)), title=title, known=known)
 
 
 def prose_of(entry: Gist, *, title: str, known: Collection[str] = ()) -> str:

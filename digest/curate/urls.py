@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from digest.parse import gist
-
 # Who sent the reader, not what is read.
 _TRACKING = frozenset(
     """
@@ -46,11 +44,6 @@ def normalise(url: str) -> str:
             return key
         key = again
     return key
-
-
-def real_link(url: str, original_url: str, markup: str) -> str:
-    """`leads_to` of an entry whose text is clean HTML."""
-    return leads_to(url, original_url, gist.links(markup))
 
 
 def leads_to(url: str, original_url: str, told: Iterable[str]) -> str:

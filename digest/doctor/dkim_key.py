@@ -103,15 +103,6 @@ def _der(key: Any) -> bytes:
     return made
 
 
-def bits(published: Published) -> int:
-    """How long the key is. ValueError where it is none."""
-    if published.kind == "ed25519":
-        if len(published.key) != 32:
-            raise ValueError("has an Ed25519 key that is not 32 bytes long")
-        return 256
-    return int(_rsa(published.key).key_size)
-
-
 def _rsa(der: bytes) -> Any:
     """Also of the bare RSAPublicKey (RFC 8017) that some publish; receivers read both."""
     from cryptography.exceptions import UnsupportedAlgorithm
