@@ -722,7 +722,8 @@ def test_certificates_of_one_feed_are_trusted_for_its_own_origin_only(
         (("--proxy", "socks5://x:1"), "the proxy must look like http://"),
         (("--proxy", "http://ada:p4ss@x:1"), "--proxy login asks for the address"),
         (("--user-agent", "a\nb"), "is no line of plain ASCII"),
-        (("--header", "Bad Name"), "is not the name of a header"),
+        (("--header", "Bad Name"), "cannot be the name of one"),
+        *((("--header", name), f"{name}, which follows from the request") for name in ("Host", "upgrade", "TE")),
         (("--cookie",), "no value of Cookie was given"),
         (("--interval", "-1"), "--interval"),
     ],
@@ -735,6 +736,14 @@ def test_a_slip_in_how_a_feed_is_to_be_asked_is_named(
     assert done.exit_code != 0
     assert told in done.output
     assert "p4ss" not in done.output and "Traceback" not in done.output
+
+
+def test_a_value_that_no_header_can_have_is_refused_and_not_shown(database: Database, digest: Any) -> None:
+    add(database, "http://paper.example/feed")
+    done = digest("feed", "set", "1", "--header", "X-Key", stdin="caf\u00e9 s3cret\n")
+    assert (done.exit_code, "plain ASCII" in done.output, "s3cret" in done.output) == (65, True, False)
+    assert digest("feed", "set", "1", "--header", "X_Key.1", stdin="s3cret \n").exit_code == 0
+    assert feed(database).headers == {"X_Key.1": "s3cret"}
 
 
 def test_an_interval_of_its_own_is_taken_back_by_itself_and_a_slip_changes_nothing(

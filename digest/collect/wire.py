@@ -26,6 +26,7 @@ from digest.dataclass import dataclass
 _MUCH = 256 * 1024  # bytes of a body that wait to be read
 _MAX_HEAD = 100 * 1024  # bytes of a head
 _AT_ONCE = 64 * 1024  # bytes that are read
+MOST_INTERIM = 30  # answers before the answer: each is a head of its own, and nobody sends more than a few
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -182,7 +183,7 @@ class _Http11:
         seconds = _timeout(request, "read")
         await self._stream.write(self._in_bytes(request), _timeout(request, "write"))
         while not isinstance(head := await self._heard(seconds), h11.Response):
-            # Of interim answers there may be any number; after one to go on by another protocol h11 has no more.
+            # Of interim answers there may be several; after one to go on by another protocol h11 has no more.
             if not isinstance(head, h11.InformationalResponse) or head.status_code == 101:
                 raise httpx.RemoteProtocolError("It goes on by another protocol.")
         extensions: dict[str, Any] = {"network_stream": self._stream}
@@ -404,6 +405,7 @@ class Tolerant:
         self._stream = stream
         self._in_head = in_head
         self._got = b""
+        self._interim = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if not self._in_head:
@@ -423,6 +425,9 @@ class Tolerant:
             head = mended(self._got[:end_of_head])
         if _INTERIM.match(head):
             self._got = self._got[end_of_head:]  # the answer itself is still to come
+            self._interim += 1
+            if self._interim > MOST_INTERIM:
+                raise httpx.RemoteProtocolError(f"more than {MOST_INTERIM} answers that are none yet")
             return head
         rest, self._got, self._in_head = self._got[end_of_head:], b"", False
         return head + rest
