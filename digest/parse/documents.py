@@ -25,7 +25,7 @@ def as_utf8(body: bytes, content_type: str) -> tuple[bytes, tuple[str, ...]]:
     decoded = characters.feed_text(body, content_type)
     label = characters.xml_label(body)
     said = characters.codec(label) if label else "utf-8"
-    if (decoded.encoding, decoded.broken, said) == ("utf-8", 0, "utf-8"):
+    if (decoded.encoding, decoded.broken, said) == ("utf-8", 0, "utf-8") and body[:1] not in (b"\xff", b"\xfe"):
         return body, decoded.trouble
     # What the XML declaration says of the encoding is not true, or not any more; parsers would believe it.
     return _DECLARATION.sub("", decoded.text).encode("utf-8", "replace"), decoded.trouble
