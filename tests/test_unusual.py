@@ -153,6 +153,92 @@ def test_when_an_item_was_changed_is_its_date_where_there_is_no_other() -> None:
     assert item(date_modified="2026-03-01T10:00:00Z", date_published="2026-02-01").published_at.month == 2  # type: ignore[union-attr]
 
 
+ONE = '{"id":"1","url":"https://example.org/1","title":"It is one","content_html":"<p>Say \\"hi\\", // all</p>"}'
+TWO = '{"id":"2","url":"https://example.org/2","title":"Two"}'
+BEGIN = '{"version":"https://jsonfeed.org/version/1.1","title":"F","items":['
+PLAIN = f"{BEGIN}{ONE},{TWO}]}}"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        f"{BEGIN}{ONE},{TWO},]}}",
+        f"{BEGIN}{ONE.replace('}', ',}')},{TWO}],}}",
+        f"{BEGIN}{ONE},,{TWO}]}}",
+        f"{BEGIN}{ONE}\n{TWO}]}}",
+        f'{BEGIN}// one, two\n{ONE}, /* "and" */ {TWO} # end\n]}}',
+        f"// made by hand\n{PLAIN}",
+        f"{PLAIN};\n<!-- 0.3 s -->",
+        f"{PLAIN}{PLAIN}",
+        f"{PLAIN}\0\0",
+        f"\ufeff\n\ufeff{PLAIN}",
+        f"callback({PLAIN});",
+        f")]}}'\n{PLAIN}",
+        f"<br />\n<b>Notice</b>: no index in <b>x.php</b><br />\n{PLAIN}",
+        PLAIN.replace('"id"', "id").replace('"title"', "title").replace('"F"', "'F'"),
+        PLAIN.replace("It is", "It\\'s").replace("It\\'s", "It\\ is"),
+        PLAIN.replace('"Two"', '"Two","tags":undefined,"_a":None,"_b":True,"_c":-Infinity'),
+        PLAIN.replace('"id":"2"', f'"id":{"9" * 5000}'),
+        PLAIN.replace('"title":"Two"}', '"title":"Two"'),
+        PLAIN.replace("https://jsonfeed.org/version/1.1", "1.1"),
+        PLAIN.replace('"version":"https://jsonfeed.org/version/1.1",', ""),
+        PLAIN.replace("https://", "HTTPS://"),
+        f'{BEGIN.replace("[", "")}{{"0":{ONE},"1":{TWO}}}}}',
+    ],
+)
+def test_json_that_is_not_quite_json_is_read(document: str) -> None:
+    found = parse.feed(document.encode(), url=URL, now=NOW)
+    assert [entry.title for entry in found.entries] == ["It is one", "Two"]
+    assert found.entries[0].content == '<p>Say "hi", // all</p>'
+    assert (found.title, found.trouble[:1] == ()) == ("F", _is_json(document))
+
+
+def _is_json(document: str) -> bool:
+    try:
+        json.loads(document)
+    except ValueError:
+        return False
+    return True
+
+
+def test_json_that_is_cut_short_gives_the_items_that_are_whole() -> None:
+    for end in range(len(BEGIN + ONE) + 1, len(PLAIN) - 3):
+        [entry] = parse.feed(PLAIN[:end].encode(), url=URL, now=NOW).entries
+        assert entry.title == "It is one"
+    for end in range(1, len(BEGIN + ONE) - 1, 7):
+        with pytest.raises(parse.NotAFeed):
+            parse.feed(PLAIN[:end].encode(), url=URL, now=NOW)
+
+
+@pytest.mark.parametrize("junk", ["{", "[", '{"', "'{", "/*{", "\\{", ",:{", '"a":{', "{'\\", "]{"])
+def test_any_slip_a_thousand_times_is_no_feed_and_no_crash(junk: str) -> None:
+    for document in (junk * 1000, BEGIN + junk * 1000):
+        with pytest.raises(parse.NotAFeed):
+            parse.feed(document.encode(), url=URL, now=NOW)
+
+
+def test_json_of_other_kinds_is_no_feed() -> None:
+    for other in ('{"items":[{"id":1,"title":"T"}]}', '{"items":["content_html"]}', "[1]", '{"title":"T"}'):
+        with pytest.raises(parse.NotAFeed, match="not a JSON Feed"):
+            parse.feed(other.encode(), url=URL, now=NOW)
+
+
+def test_what_has_another_type_than_it_should_is_read_as_meant() -> None:
+    entry = item(title={"rendered": "A &amp; B"}, content_text=7, url=["https://example.org/1"], tags="a, b")
+    assert (entry.title, entry.content, entry.url, entry.categories) == (
+        "A & B",
+        "7",
+        "https://example.org/1",
+        ("a", "b"),
+    )
+    file = {"url": "https://example.org/1.mp3", "size_in_bytes": "12", "duration_in_seconds": "60"}
+    entry = item(id=["x"], url=None, attachments=file, title=42, tags=[1, {"name": "b"}, None])
+    assert (entry.title, entry.url, entry.guid, entry.categories) == ("42", file["url"], "", ("1", "b"))
+    assert [(e.size_bytes, e.seconds) for e in entry.enclosures] == [(12, 60)]
+    php = {"date": "2026-03-01 10:00:00.000000", "timezone_type": 3, "timezone": "Europe/Berlin"}
+    assert item(date_published=php).published_at == datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
 # ---------------------------------------------------------------- lists
 
 A, B = ('<outline type="rss" text="A" xmlUrl="https://a.example/"/>', '<outline text="B" xmlUrl="https://b.example/"/>')
