@@ -105,6 +105,123 @@ def test_a_host_without_its_scheme_is_no_page_of_the_feeds_own_site(link: str, f
     assert text.http_url(link, URL) == found
 
 
+PAGE = "https://example.org/1"
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    ("link", "found"),
+    [
+        (f"\u200b{PAGE}", PAGE),
+        (f"“{PAGE}”", PAGE),
+        (f'"{PAGE}"', PAGE),
+        (f"&lt;{PAGE}&gt;", PAGE),
+        (f"({PAGE})", PAGE),
+        (f'&lt;a href="{PAGE}"&gt;read&lt;/a&gt;', PAGE),
+        ("www.example.org/1", "https://www.example.org/1"),
+        ("https:example.org/1", PAGE),
+        ("https:/example.org/1", PAGE),
+        (f" {PAGE} 2", f"{PAGE}%202"),
+        ("https://web.example/2020/https://example.org/1", "https://web.example/2020/https://example.org/1"),
+        ("https://example.org/a_(b)", "https://example.org/a_(b)"),
+        ("1", "https://example.org/blog/1"),
+        ("(1)", "https://example.org/blog/(1)"),
+    ],
+)
+def test_a_link_is_taken_out_of_what_people_put_around_it(link: str, found: str, odd: str) -> None:
+    assert rss(f"<title>T</title><link>{link}</link>{odd}").url == found
+    escaped = link.replace('"', "&quot;")
+    assert atom(f'<title>T</title><link href="{escaped}"/>{odd}').url == found
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    "rel", ["", "alternate nofollow", " alternate ", "ALTERNATE", "canonical", "bookmark alternate"]
+)
+def test_a_link_leads_to_the_page_whatever_else_its_relation_says(rel: str, odd: str) -> None:
+    assert atom(f'<title>T</title><link rel="{rel}" href="{PAGE}"/>{odd}').url == PAGE
+
+
+@pytest.mark.parametrize(
+    ("said", "author"),
+    [
+        ("ada@mail.example (Ada)", "Ada"),
+        ("ada@studio.photography (Ada Byron)", "Ada Byron"),
+        ("Ada (ada@mail.example)", "Ada"),
+        ("Ada &lt;ada@mail.example&gt;", "Ada"),
+        ("Ada &lt;mailto:ada@mail.example&gt;", "Ada"),
+        ("ada@mail.example", "ada@mail.example"),
+        ("ada@example.org (Ada)", "Ada"),
+        ("Ada", "Ada"),
+        ("Ada @ home", "Ada @ home"),
+    ],
+)
+def test_a_name_beside_an_address_of_any_length_is_the_author(said: str, author: str) -> None:
+    assert rss(f"<title>T</title><author>{said}</author>").author == author
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("One&lt;br&gt;two", "One two"),
+        ("One &lt;br /&gt;two", "One two"),
+        ("One<br/>two", "One two"),
+        ("<![CDATA[<p>One</p><p>two</p>]]>", "One two"),
+        ("<![CDATA[<b>O</b>ne <i>two</i>]]>", "One two"),
+        ("What is &lt;br&gt; for?", "What is <br> for?"),
+        ("&lt;br&gt; and others", "<br> and others"),
+    ],
+)
+def test_a_break_in_a_title_parts_words(title: str, shown: str) -> None:
+    assert rss(f"<title>{title}</title><description>d</description>").title == shown
+
+
+@pytest.mark.parametrize(
+    ("came", "shown"),
+    [
+        ("&lt;p&gt;a &amp;amp; b&lt;/p&gt;", "<p>a &amp; b</p>"),
+        (
+            ' &lt;img src="https://example.org/p.png"&gt;a&lt;p&gt;b&lt;/p&gt;',
+            '<img src="https://example.org/p.png">a<p>b</p>',
+        ),
+        ("&lt;p onclick='x'&gt;a&lt;/p&gt;", "<p>a</p>"),
+        ("<p>&lt;b&gt;a&lt;/b&gt;</p>", "<p>&lt;b&gt;a&lt;/b&gt;</p>"),
+        ("&lt;p&gt; is a tag", "&lt;p&gt; is a tag"),
+        ("a &lt; b &gt; c", "a &lt; b &gt; c"),
+        ("&lt;script&gt;a&lt;/script&gt;", "&lt;script&gt;a&lt;/script&gt;"),
+    ],
+)
+def test_a_text_that_is_all_escaped_once_more_is_read_as_meant(came: str, shown: str) -> None:
+    assert text.clean_html(came, base=URL) == shown
+    assert text.clean_html(shown, base=URL) == shown
+
+
+A_TITLE, REST = (
+    "<item><title>A</title>",
+    "</description></item><item><title>B</title><description>b</description></item>",
+)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        f"{A_TITLE}<description>a<b></item><item><title>B</title></item>",
+        f"{A_TITLE}<description><![CDATA[a{REST}",
+        f"{A_TITLE}<description><![CDATA[a{REST.replace('>b<', '><![CDATA[b]]><')}",
+        f"{A_TITLE}<description>a<table><tr><td>{REST}",
+        f"{A_TITLE}<description>a<a href='x>{REST}",
+        f"{A_TITLE}<content>a</item><item><title>B</title></item>",
+    ],
+)
+def test_what_is_never_closed_takes_no_other_entry_for_its_own_text(items: str) -> None:
+    found = parse.feed(
+        f"<rss version='2.0'><channel><title>F</title>{items}</channel></rss>".encode(), url=URL, now=NOW
+    )
+    assert [entry.title for entry in found.entries] == ["A", "B"]
+    if "CDATA[a" in items:
+        assert found.entries[0].summary == "a"
+
+
 # ---------------------------------------------------------------- JSON Feed
 
 

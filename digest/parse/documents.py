@@ -104,6 +104,31 @@ def mended(body: bytes) -> bytes:
     return _SLIPS.sub(mend, _BEFORE_DECLARATION.sub(b"", body))
 
 
+_OPENED = re.compile(rb"<([\w:.-]{1,60})(?:\s[^<>]{0,200}+)?>\s*+<!\[CDATA\[")
+_BOUNDARY = re.compile(rb"</?(?:item|entry)[\s>]")
+
+
+def closed(body: bytes) -> bytes:
+    """A document whose CDATA sections end with their elements, where some never end, or end in another entry."""
+    opened = body.count(b"<![CDATA[") - body.count(b"]]>")
+    if opened <= 0:
+        return body
+    made, at = [], 0
+    for match in _OPENED.finditer(body):
+        start = match.end()
+        if start < at:
+            continue
+        end = body.find(b"]]>", start)
+        tag = body.find(b"</" + match[1] + b">", start, end if end >= 0 else len(body))
+        if tag >= 0 and (end < 0 or _BOUNDARY.search(body, tag, end)):
+            made += [body[at:tag], b"]]>"]
+            at = tag
+            opened -= 1
+            if not opened:
+                break
+    return b"".join([*made, body[at:]]) if made else body
+
+
 _ENTRY = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<((?:[\w.-]{1,100}:)?(?:item|entry))[\s>]", re.S)
 
 
@@ -130,6 +155,11 @@ def _entry_starts(document: bytes) -> tuple[list[int], bytes]:
     # What an extension puts into an entry may be called so too, with a prefix.
     plain = min({match[1] for match in found}, key=len, default=b"")
     return [match.start() for match in found if match[1] == plain], plain
+
+
+def entries(document: bytes) -> int:
+    """How many entries a document has, by where they begin."""
+    return len(_entry_starts(document)[0])
 
 
 def parted(document: bytes) -> tuple[bytes, list[bytes], bytes]:
