@@ -109,6 +109,7 @@ PACKED = [
     (b"\xef\xbb\xbf<a/>", "something-new"),
     (b"<a/>", "gzip"),
     (zlib.compress(BODY), "deflate"),
+    (zlib.compress(BODY), "gzip"),
     (zlib.compress(BODY, 1), "deflate"),
     (zlib.compress(BODY)[2:-4], "deflate"),
     (brotli.compress(BODY), "br"),
@@ -236,6 +237,9 @@ def _missing(name: str) -> Any:
         b"HTTP/1.1 200 OK\r\nX-Latin: caf\xe9\r\nContent-Length: %d\r\n\r\n",
         b"HTTP/1.1 200\r\nContent-Length: %d\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nX-Length: %d\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: %d\r\n\r\n",
+        b"HTTP/1.1 203 Changed\r\nContent-Length: %d\r\n\r\n",
+        b"HTTP/1.1 218 This is fine\r\nContent-Length: %d\r\n\r\n",
         b"HTTP/1.1 103 Early Hints\r\nBad line\r\n\r\nHTTP/1.1 200 OK\r\nBad line\r\nContent-Length: %d\r\n\r\n",
     ],
 )
@@ -247,6 +251,17 @@ def test_a_head_is_read_as_far_as_it_is_one(database: Database, head: bytes) -> 
             report = run(database, now=MONDAY + timedelta(hours=len(pieces)))
         assert report.failures == []
         assert report.new == 2
+
+
+@pytest.mark.parametrize(
+    "coding", ["chunked", "Chunked\r\nTransfer-Encoding: chunked", "gzip, chunked", "identity, chunked"]
+)
+def test_a_body_in_pieces_is_read_whatever_else_is_said_of_them(database: Database, coding: str) -> None:
+    body = GZIP if "gzip" in coding else BODY
+    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\nContent-Length: 7\r\n\r\n".encode()
+    with raw(head, b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n") as (port, _):
+        add(database, f"http://127.0.0.1:{port}/feed")
+        assert run(database).new == 2
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,11 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # A head in which there is nothing to mend, as most are.
 _PROPER = re.compile(
     rb"HTTP/1\.[01] \d{3}[^\x00-\x1f\x7f]*+\r\n"
-    rb"(?:(?:Content-Length:[ \t]*+\d{1,20}|(?!Content-Length)[!#$%&'*+.^_`|~0-9A-Z-]++:[^\x00-\x1f\x7f]*+)\r\n)*+\r\n",
+    rb"(?:(?:Content-Length:[ \t]*+\d{1,20}"
+    rb"|(?!Content-Length|Transfer-Encoding)[!#$%&'*+.^_`|~0-9A-Z-]++:[^\x00-\x1f\x7f]*+)\r\n)*+\r\n",
     re.IGNORECASE,
 )
+_CHUNKED = re.compile(rb"\bchunked[ \t]*+\Z", re.IGNORECASE)
 _LENGTH = re.compile(rb"\d{1,20}(?:[ \t]*,[ \t]*\d{1,20})*")
 
 
@@ -453,16 +455,22 @@ class Tolerant:
 
 
 def mended(head: bytes) -> bytes:
-    """The head of an answer with those lines that are header fields (RFC 9112 §5), folded ones made one."""
+    """The head of an answer with those lines that are header fields (RFC 9112 §5), folded ones made one.
+
+    Of codings of the transfer "chunked" is kept, once: "identity" is none any more, and what is packed shows.
+    """
     if _PROPER.fullmatch(head):
         return head
     status, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).split(b"\n")
-    kept = [status.rstrip()]
+    kept, coded = [status.rstrip()], False
     for line in lines:
         name, colon, value = line.rstrip(b"\r").partition(b":")
         name, value = name.rstrip(b" \t"), value.strip(b" \t")
         if not (colon and _NAME.fullmatch(name)) or _CONTROL.search(value):
             continue
-        if name.lower() != b"content-length" or _LENGTH.fullmatch(value):
+        if name.lower() == b"transfer-encoding":
+            coded = coded or _CHUNKED.search(value) is not None
+        elif name.lower() != b"content-length" or _LENGTH.fullmatch(value):
             kept.append(name + b": " + value)
+    kept += [b"Transfer-Encoding: chunked"] if coded else []
     return b"\r\n".join(kept) + b"\r\n\r\n"

@@ -126,6 +126,7 @@ class ParsedFeed:
     parts: tuple[str, ...] = ()  # addresses of documents that make it up, where it only names them (a sitemap index)
     hub: str = ""  # who tells of it when it has something new (WebSub), and what it is called there
     topic: str = ""
+    cut: bool = False  # it ends before its end: what it said last may be missing
 
 
 class TooDear(BaseException):

@@ -36,7 +36,7 @@ from digest.parse.entries import (
 
 def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
     """What `parse.feed` does for JSON, in UTF-8."""
-    document, slip = _loaded(body)
+    document, slip, cut = _loaded(body)
     if not isinstance(document, dict) or not _is_feed(document):
         raise NotAFeed("is JSON, but not a JSON Feed")
     items = _several(document.get("items"))
@@ -59,21 +59,22 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
         entries=entries,
         hub=_hub(document.get("hubs"), url),
         topic=text.http_url(string(document.get("feed_url")), url),
+        cut=cut,
         trouble=(*slip, *((too_many(len(items)),) if len(items) > MAX_ENTRIES else ()), *notes.trouble()),
     )
 
 
-def _loaded(body: bytes) -> tuple[Any, tuple[str, ...]]:
-    """A document, and in words why it is not quite JSON. Raises NotAFeed."""
+def _loaded(body: bytes) -> tuple[Any, tuple[str, ...], bool]:
+    """A document, in words why it is not quite JSON, and whether it is cut short. Raises NotAFeed."""
     try:
-        return json.loads(body.decode("utf-8-sig"), strict=False), ()  # a raw line break in a text is common
+        return json.loads(body.decode("utf-8-sig"), strict=False), (), False  # a raw line break in a text is common
     except (ValueError, RecursionError) as error:
         slip = text.plain(str(error), limit=120)
     from digest.parse import slack  # what hardly any feed needs
 
     try:
-        mended = slack.strict(body.decode("utf-8-sig"))
-        return json.loads(mended, strict=False, parse_int=_integer), (f"is not quite JSON: {slip}",)
+        mended, cut = slack.strict(body.decode("utf-8-sig"))
+        return json.loads(mended, strict=False, parse_int=_integer), (f"is not quite JSON: {slip}",), cut
     except (ValueError, RecursionError):
         raise NotAFeed(f"is not readable JSON: {slip}") from None
 

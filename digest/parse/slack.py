@@ -19,8 +19,10 @@ _SAID = {"True": "true", "False": "false"} | dict.fromkeys(
 _CLOSES = {"{": "}", "[": "]"}
 
 
-def strict(text: str) -> str:
-    """The first object of a text, as JSON; of one that is cut short the items that are whole. "" where there is none.
+def strict(text: str) -> tuple[str, bool]:
+    """The first object of a text, as JSON ("" where there is none), and whether it is cut short.
+
+    Of what is cut short it has the items that are whole.
 
     It is JSON5, JSONP, or stands behind a server's warning; whether JSON came of it the caller sees.
     """
@@ -48,7 +50,7 @@ def strict(text: str) -> str:
             made.append(sign)
             open_.pop()
             if not open_:
-                return "".join(made)
+                return "".join(made), False
             whole = len(made) if open_ == ["{", "["] else whole
         elif sign == ",":
             made += [] if after in ",:{[" else [","]
@@ -59,7 +61,7 @@ def strict(text: str) -> str:
             made += [] if after in ",:{[" else [","]
             made.append(_word(token))
             open_ += [sign] if sign in "{[" else []
-    return "".join(made[:whole]) + "]}" if whole else ""
+    return "".join(made[:whole]) + "]}" if whole else "", True
 
 
 def _word(token: str) -> str:

@@ -86,7 +86,11 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
         new_url=text.http_url(string(about.get("itunes_new-feed-url")).strip()),
         hub=_linked(about, "hub", url),
         topic=_linked(about, "self", url),
+        cut=slip.startswith(_CUT),
     )
+
+
+_CUT = ("no element found", "unclosed token", "unclosed CDATA section", "partial character")  # as expat says it
 
 
 def _apart(
