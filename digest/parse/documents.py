@@ -105,7 +105,8 @@ def mended(body: bytes) -> bytes:
 
 
 _OPENED = re.compile(rb"<([\w:.-]{1,60})(?:\s[^<>]{0,200}+)?>\s*+<!\[CDATA\[")
-_BOUNDARY = re.compile(rb"</?(?:item|entry)[\s>]")
+_BOUNDARIES = (b"</item>", b"<item>", b"<item ", b"</entry>", b"<entry>", b"<entry ")
+_MOST_NAMES = 30  # of elements with such sections
 
 
 def closed(body: bytes) -> bytes:
@@ -113,14 +114,21 @@ def closed(body: bytes) -> bytes:
     opened = body.count(b"<![CDATA[") - body.count(b"]]>")
     if opened <= 0:
         return body
+    known: dict[bytes, int] = {}  # where something comes next: it is looked for once, not from each section anew
+
+    def following(words: bytes, start: int) -> int:
+        if 0 <= known.get(words, 0) < start:
+            known[words] = body.find(words, start)
+        return known[words] if known[words] >= 0 else len(body)
+
     made, at = [], 0
     for match in _OPENED.finditer(body):
-        start = match.end()
-        if start < at:
+        start, close = match.end(), b"</" + match[1] + b">"
+        if start < at or (close not in known and len(known) > _MOST_NAMES):
             continue
-        end = body.find(b"]]>", start)
-        tag = body.find(b"</" + match[1] + b">", start, end if end >= 0 else len(body))
-        if tag >= 0 and (end < 0 or _BOUNDARY.search(body, tag, end)):
+        end, tag = following(b"]]>", start), following(close, start)
+        other = min(following(words, start) for words in _BOUNDARIES)
+        if tag < other <= end and tag < end:
             made += [body[at:tag], b"]]>"]
             at = tag
             opened -= 1
