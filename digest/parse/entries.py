@@ -312,8 +312,9 @@ def _double(entry: ParsedEntry, *, proven: bool, own_page: bool) -> list[tuple[A
         names.append((entry.guid, entry.twin))
     elif not entry.text_hash or not _vague(entry.published_at):
         names.append((entry.guid, entry.twin, when))
-    if entry.url and entry.title and entry.text_hash:  # a scheme and a guid tell nothing apart
-        names.append((without_tracking(entry.url).partition("://")[2], entry.title, when, entry.text_hash))
+    if entry.url and entry.title and entry.text_hash:  # a scheme tells nothing apart
+        page, guid = (name.partition("://")[2] or name for name in (without_tracking(entry.url), entry.guid))
+        names.append((page, guid, entry.title, when, entry.text_hash))
     if own_page and entry.url and entry.title and not entry.guid:
         names.append((without_tracking(entry.url), entry.title, entry.content_hash))
     return names
