@@ -163,6 +163,8 @@ _ONE_SLASH = re.compile(r"(https?):/?(?=(?:[\w-]{1,63}\.){1,9}[^\W\d_]{2,24}(?:[
 
 def meant(address: str) -> str:
     """An address before it is joined with any: without what is around it, and a host's with its slashes."""
+    if address.startswith(("https://", "http://")):  # most
+        return address
     address = address.strip()
     if around := _AROUND.match(address):
         address = around[1].rstrip("'’‘)]" if "(" not in around[1] else "'’‘]")
