@@ -433,6 +433,10 @@ def test_a_change_that_cannot_have_been_is_not_asked_about(
     for day in range(2):
         run(database, now=MONDAY + timedelta(days=day))
     assert site.asked[1][1].get("if-modified-since") == (said if sent else None)
+    with database.write() as session:
+        session.get_one(Feed, 1).last_modified = "Thu, 01 Jan 1970 00:00:00 GMT"
+    run(database, now=MONDAY + timedelta(days=2))
+    assert "if-modified-since" not in site.asked[2][1]
 
 
 def test_of_a_document_that_is_cut_short_the_rest_is_asked_for_again(database: Database, site: Site) -> None:

@@ -204,7 +204,7 @@ class Fetcher:
         conditions = {}
         if etag:
             conditions["If-None-Match"] = etag
-        if last_modified:
+        if last_modified and " 1970 " not in last_modified:  # as an older release kept it
             conditions["If-Modified-Since"] = last_modified
         secrets = self._hosts.headers(url) | dict(headers or {})
         return await self._in_time(_Asking(url, url, now, hold, conditions, secrets, way, allowed=allowed))
@@ -328,7 +328,7 @@ class Fetcher:
             body=body,
             content_type=says.get("content-type", ""),
             etag=_validator(says.get("etag", "")),
-            last_modified=_modified(says.get("last-modified", ""), now=asking.now),
+            last_modified=_modified(says.get("last-modified", ""), asking),
             max_age=max_age(says.get("cache-control", "")),
             moved_to=asking.moved_to,
             link=says.get("link", ""),
@@ -415,17 +415,19 @@ def _has_it_all(status: int, says: Mapping[str, str]) -> bool:
     return 200 <= status < 300 and status not in (202, 204, 205)
 
 
-def _modified(value: str, *, now: datetime) -> str:
+def _modified(value: str, asking: _Asking) -> str:
     """When a document was changed, to send back as it came.
 
     It is forgotten where it cannot be true: who says 1970 or tomorrow says it of every change, and answers 304 to it.
     """
+    if value == asking.conditions.get("If-Modified-Since"):  # and nearly always it is
+        return value
     try:
         moment = parsedate_to_datetime(value)
         told = moment.replace(tzinfo=moment.tzinfo or UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return _validator(value)
-    return _validator(value) if _FIRST_FEEDS <= told <= now + timedelta(days=1) else ""
+    return _validator(value) if _FIRST_FEEDS <= told <= asking.now + timedelta(days=1) else ""
 
 
 def _validator(value: str) -> str:
