@@ -109,6 +109,7 @@ PACKED = [
     (b"\xef\xbb\xbf<a/>", "something-new"),
     (b"<a/>", "gzip"),
     (zlib.compress(BODY), "deflate"),
+    (zlib.compress(BODY), "gzip"),
     (zlib.compress(BODY, 1), "deflate"),
     (zlib.compress(BODY)[2:-4], "deflate"),
     (brotli.compress(BODY), "br"),
@@ -236,6 +237,9 @@ def _missing(name: str) -> Any:
         b"HTTP/1.1 200 OK\r\nX-Latin: caf\xe9\r\nContent-Length: %d\r\n\r\n",
         b"HTTP/1.1 200\r\nContent-Length: %d\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nX-Length: %d\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: %d\r\n\r\n",
+        b"HTTP/1.1 203 Changed\r\nContent-Length: %d\r\n\r\n",
+        b"HTTP/1.1 218 This is fine\r\nContent-Length: %d\r\n\r\n",
         b"HTTP/1.1 103 Early Hints\r\nBad line\r\n\r\nHTTP/1.1 200 OK\r\nBad line\r\nContent-Length: %d\r\n\r\n",
     ],
 )
@@ -247,6 +251,17 @@ def test_a_head_is_read_as_far_as_it_is_one(database: Database, head: bytes) -> 
             report = run(database, now=MONDAY + timedelta(hours=len(pieces)))
         assert report.failures == []
         assert report.new == 2
+
+
+@pytest.mark.parametrize(
+    "coding", ["chunked", "Chunked\r\nTransfer-Encoding: chunked", "gzip, chunked", "identity, chunked"]
+)
+def test_a_body_in_pieces_is_read_whatever_else_is_said_of_them(database: Database, coding: str) -> None:
+    body = GZIP if "gzip" in coding else BODY
+    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\nContent-Length: 7\r\n\r\n".encode()
+    with raw(head, b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n") as (port, _):
+        add(database, f"http://127.0.0.1:{port}/feed")
+        assert run(database).new == 2
 
 
 @pytest.mark.parametrize(
@@ -722,7 +737,8 @@ def test_certificates_of_one_feed_are_trusted_for_its_own_origin_only(
         (("--proxy", "socks5://x:1"), "the proxy must look like http://"),
         (("--proxy", "http://ada:p4ss@x:1"), "--proxy login asks for the address"),
         (("--user-agent", "a\nb"), "is no line of plain ASCII"),
-        (("--header", "Bad Name"), "is not the name of a header"),
+        (("--header", "Bad Name"), "cannot be the name of one"),
+        *((("--header", name), f"{name}, which follows from the request") for name in ("Host", "upgrade", "TE")),
         (("--cookie",), "no value of Cookie was given"),
         (("--interval", "-1"), "--interval"),
     ],
@@ -735,6 +751,14 @@ def test_a_slip_in_how_a_feed_is_to_be_asked_is_named(
     assert done.exit_code != 0
     assert told in done.output
     assert "p4ss" not in done.output and "Traceback" not in done.output
+
+
+def test_a_value_that_no_header_can_have_is_refused_and_not_shown(database: Database, digest: Any) -> None:
+    add(database, "http://paper.example/feed")
+    done = digest("feed", "set", "1", "--header", "X-Key", stdin="caf\u00e9 s3cret\n")
+    assert (done.exit_code, "plain ASCII" in done.output, "s3cret" in done.output) == (65, True, False)
+    assert digest("feed", "set", "1", "--header", "X_Key.1", stdin="s3cret \n").exit_code == 0
+    assert feed(database).headers == {"X_Key.1": "s3cret"}
 
 
 def test_an_interval_of_its_own_is_taken_back_by_itself_and_a_slip_changes_nothing(

@@ -172,6 +172,76 @@ def test_a_header_counts_before_a_declaration_where_there_are_too_few_letters_to
     assert "caf\u00e9" in characters.decode(body, ("iso-8859-15", declared)).text
 
 
+# Few letters beyond ASCII each, in what they really are.
+FEW = {
+    "windows-1252": "café|Zürich|5 € off|A – B|It’s on|“Quote”|São Paulo|½ price|à la|Ótimas notícias",
+    "windows-1250": "Łódź|Gdańsk|Příbram|Škoda",
+    "iso-8859-2": "Gdańsk|Škoda",
+    "windows-1251": "Мир|Я|Привет",
+    "koi8-r": "Мир|Привет",
+    "windows-1254": "Beşiktaş|Muğla",
+    "windows-1257": "Rīga",
+    "shift_jis": "日本|東京の",
+    "big5": "新聞",
+}
+
+
+@pytest.mark.parametrize("really", FEW)
+def test_a_few_letters_are_read_by_the_word_that_is_no_default_and_mixes_no_alphabets(really: str) -> None:
+    central = really[-1] in "047" or really[-2:] == "-2"  # which no sign tells from another Latin one
+    defaults = ["utf-8", "iso-8859-1", *([] if central else ["windows-1251", "koi8-r"])]
+    for words in FEW[really].split("|"):
+        for other in defaults:
+            assert title(feed(words, declared=really).encode(really), f"text/xml; charset={other}") == words, other
+            assert title(feed(words, declared=other).encode(really), f"text/xml; charset={really}") == words, other
+
+
+@pytest.mark.parametrize(
+    ("really", "words", "language"),
+    [
+        ("cp1251", RUSSIAN, ""),
+        ("koi8-r", RUSSIAN, "ru"),
+        ("cp1250", CZECH, "cs"),
+        ("cp1253", GREEK, ""),
+        ("cp1255", HEBREW, "he"),
+        ("gb18030", CHINESE, ""),
+        ("cp932", JAPANESE, ""),
+        ("cp1254", "Başbakan açıkladı", "tr"),
+    ],
+)
+def test_what_programs_say_by_default_is_not_believed_where_it_makes_no_words(
+    really: str, words: str, language: str
+) -> None:
+    for label in ("iso-8859-1", "windows-1252"):
+        found = read(feed(words, declared=label, language=language).encode(really))
+        assert found.entries[0].title == words
+        assert any("read as" in said for said in found.trouble)
+        assert title(feed(words, language=language).encode(really), f"text/xml; charset={label}") == words
+
+
+@pytest.mark.parametrize("start", ["", "\n", " \r\n"])
+@pytest.mark.parametrize("wide", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_characters_without_a_mark_are_known_by_the_first(wide: str, start: str) -> None:
+    assert title((start + feed(RUSSIAN)).encode(wide)) == RUSSIAN
+    document = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": [{"id": 1, "title": "я"}]})
+    assert title((start + document).encode(wide)) == "я"
+
+
+@pytest.mark.parametrize(
+    ("mark", "really", "declared"),
+    [
+        ("utf-16-le", "utf-8", ""),
+        ("utf-16-be", "utf-8", "utf-16"),
+        ("utf-16-be", "utf-16-le", ""),
+        ("utf-8", "utf-16-le", ""),
+        ("utf-8", "cp1251", "windows-1251"),
+    ],
+)
+def test_a_mark_that_lies_is_passed_over(mark: str, really: str, declared: str) -> None:
+    body = "\ufeff".encode(mark) + feed(RUSSIAN, declared=declared).encode(really)
+    assert title(body) == RUSSIAN
+
+
 @pytest.mark.parametrize("label", NOT_READ.split())
 def test_what_hides_text_or_is_no_encoding_of_text_is_never_decoded_by(label: str) -> None:
     assert characters.codec(label) is None

@@ -403,6 +403,75 @@ def test_a_feed_that_is_gone_retires_and_is_told_once(database: Database, site: 
     assert run(database, now=MONDAY + timedelta(days=31)).asked == 1
 
 
+def test_what_a_feed_leads_to_for_now_may_be_gone_and_the_feed_is_not(database: Database, site: Site) -> None:
+    site.pages["/feed"] = Reply(status=302, headers={"Location": "/old"})
+    site.pages["/old"] = Reply(status=410)
+    add(database, site.base + "/feed")
+    assert [failure.reason for failure in run(database).failures] == ["answers 410 (gone for good)"]
+    assert feed(database).state == FeedState.ACTIVE
+    site.pages["/feed"] = Reply(status=301, headers={"Location": "/old"})
+    run(database, now=MONDAY + timedelta(days=30))
+    assert feed(database).state == FeedState.RETIRED
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("Mon, 02 Mar 2026 07:00:00 GMT", True),
+        ("Tue, 03 Mar 2026 06:00:00 GMT", True),
+        ("as it comes", True),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", False),
+        ("Mon, 02 Mar 2037 07:00:00 GMT", False),
+        ("Wed, 04 Mar 2026 07:00:00 GMT", False),
+    ],
+)
+def test_a_change_that_cannot_have_been_is_not_asked_about(
+    database: Database, site: Site, said: str, *, sent: bool
+) -> None:
+    site.pages["/feed"] = Reply(rss("one"), headers={"Last-Modified": said})
+    add(database, site.base + "/feed")
+    for day in range(2):
+        run(database, now=MONDAY + timedelta(days=day))
+    assert site.asked[1][1].get("if-modified-since") == (said if sent else None)
+    with database.write() as session:
+        session.get_one(Feed, 1).last_modified = "Thu, 01 Jan 1970 00:00:00 GMT"
+    run(database, now=MONDAY + timedelta(days=2))
+    assert "if-modified-since" not in site.asked[2][1]
+
+
+def test_of_a_document_that_is_cut_short_the_rest_is_asked_for_again(database: Database, site: Site) -> None:
+    whole = rss("two", "one")
+    items = [{"id": n, "title": n, "content_text": n} for n in ("b", "a")]
+    other = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": items}).encode()
+    for path, body in (("/feed", whole), ("/feed.json", other)):
+        add(database, site.base + path)
+        site.pages[path] = Reply(body[: body.rindex(b"title") - 5], headers={"ETag": '"a"', "Last-Modified": "x"})
+    assert run(database).new >= 2
+    for path, body in (("/feed", whole), ("/feed.json", other)):
+        site.pages[path] = Reply(body, headers={"ETag": '"a"', "Last-Modified": "x"})
+    run(database, now=MONDAY + timedelta(days=1))
+    assert {"one", "two", "a", "b"} <= set(titles(database))
+    assert (feed(database, 1).etag, feed(database, 2).etag) == ('"a"', '"a"')
+
+
+def test_of_several_ways_to_go_on_the_first_is_taken_and_a_whole_part_is_the_whole(
+    database: Database, site: Site
+) -> None:
+    def twice(handler: Any) -> None:
+        handler.send_response(302)
+        for target in ("/here", "/there"):
+            handler.send_header("Location", target)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    body = rss("one")
+    site.pages |= {"/feed": twice, "/here": Reply(body, 206, {"Content-Range": f"bytes 0-{len(body) - 1}/{len(body)}"})}
+    add(database, site.base + "/feed")
+    assert (run(database).new, site.paths()) == (1, ["/feed", "/here"])
+    site.pages["/here"] = Reply(body, 206, {"Content-Range": f"bytes 0-{len(body) - 1}/{len(body) + 1}"})
+    assert "a part of it" in run(database, now=MONDAY + timedelta(days=1)).failures[0].reason
+
+
 def test_a_failing_feed_is_told_of_once_and_again_when_it_works(database: Database, site: Site) -> None:
     add(database, site.base + "/feed")
     reports = [run(database, now=MONDAY + timedelta(days=day)) for day in range(0, 50, 10)]

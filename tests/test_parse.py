@@ -164,6 +164,17 @@ def test_a_guid_shared_by_several_pages_identifies_none_of_them() -> None:
     assert [entry.key for entry in entries] == ["https://e.example/1", "https://e.example/2"] or len(entries) == 2
 
 
+@pytest.mark.parametrize("guids", [("", ""), ("https://e.example/1", "http://e.example/1"), ("a", "a")])
+def test_an_entry_that_stands_there_with_both_schemes_is_one(guids: tuple[str, str]) -> None:
+    said = "<title>a</title><description>The same words about the same matter</description>"
+    first, second = (f"<guid>{guid}</guid>" if guid else "" for guid in guids)
+    http, https = "<link>http://e.example/1</link>", "<link>https://e.example/1</link>"
+    others = [f"<guid>{n}</guid><link>https://e.example/o{n}</link><title>o{n}</title>" for n in range(3)]
+    assert len(read(items(first + https + said, second + http + said, *others)).entries) == 4
+    dated = "<pubDate>Sun, 01 Mar 2026 10:00:00 GMT</pubDate>"
+    assert len(read(items("<guid>a</guid>" + https + said, "<guid>b</guid>" + http + said + dated)).entries) == 2
+
+
 def test_entries_of_one_page_without_guids_are_told_apart_by_title() -> None:
     page = "<link>https://e.example/</link>"
     entries = read(items(f"{page}<title>a</title>", f"{page}<title>b</title>")).entries

@@ -105,6 +105,123 @@ def test_a_host_without_its_scheme_is_no_page_of_the_feeds_own_site(link: str, f
     assert text.http_url(link, URL) == found
 
 
+PAGE = "https://example.org/1"
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    ("link", "found"),
+    [
+        (f"\u200b{PAGE}", PAGE),
+        (f"“{PAGE}”", PAGE),
+        (f'"{PAGE}"', PAGE),
+        (f"&lt;{PAGE}&gt;", PAGE),
+        (f"({PAGE})", PAGE),
+        (f'&lt;a href="{PAGE}"&gt;read&lt;/a&gt;', PAGE),
+        ("www.example.org/1", "https://www.example.org/1"),
+        ("https:example.org/1", PAGE),
+        ("https:/example.org/1", PAGE),
+        (f" {PAGE} 2", f"{PAGE}%202"),
+        ("https://web.example/2020/https://example.org/1", "https://web.example/2020/https://example.org/1"),
+        ("https://example.org/a_(b)", "https://example.org/a_(b)"),
+        ("1", "https://example.org/blog/1"),
+        ("(1)", "https://example.org/blog/(1)"),
+    ],
+)
+def test_a_link_is_taken_out_of_what_people_put_around_it(link: str, found: str, odd: str) -> None:
+    assert rss(f"<title>T</title><link>{link}</link>{odd}").url == found
+    escaped = link.replace('"', "&quot;")
+    assert atom(f'<title>T</title><link href="{escaped}"/>{odd}').url == found
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    "rel", ["", "alternate nofollow", " alternate ", "ALTERNATE", "canonical", "bookmark alternate"]
+)
+def test_a_link_leads_to_the_page_whatever_else_its_relation_says(rel: str, odd: str) -> None:
+    assert atom(f'<title>T</title><link rel="{rel}" href="{PAGE}"/>{odd}').url == PAGE
+
+
+@pytest.mark.parametrize(
+    ("said", "author"),
+    [
+        ("ada@mail.example (Ada)", "Ada"),
+        ("ada@studio.photography (Ada Byron)", "Ada Byron"),
+        ("Ada (ada@mail.example)", "Ada"),
+        ("Ada &lt;ada@mail.example&gt;", "Ada"),
+        ("Ada &lt;mailto:ada@mail.example&gt;", "Ada"),
+        ("ada@mail.example", "ada@mail.example"),
+        ("ada@example.org (Ada)", "Ada"),
+        ("Ada", "Ada"),
+        ("Ada @ home", "Ada @ home"),
+    ],
+)
+def test_a_name_beside_an_address_of_any_length_is_the_author(said: str, author: str) -> None:
+    assert rss(f"<title>T</title><author>{said}</author>").author == author
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("One&lt;br&gt;two", "One two"),
+        ("One &lt;br /&gt;two", "One two"),
+        ("One<br/>two", "One two"),
+        ("<![CDATA[<p>One</p><p>two</p>]]>", "One two"),
+        ("<![CDATA[<b>O</b>ne <i>two</i>]]>", "One two"),
+        ("What is &lt;br&gt; for?", "What is <br> for?"),
+        ("&lt;br&gt; and others", "<br> and others"),
+    ],
+)
+def test_a_break_in_a_title_parts_words(title: str, shown: str) -> None:
+    assert rss(f"<title>{title}</title><description>d</description>").title == shown
+
+
+@pytest.mark.parametrize(
+    ("came", "shown"),
+    [
+        ("&lt;p&gt;a &amp;amp; b&lt;/p&gt;", "<p>a &amp; b</p>"),
+        (
+            ' &lt;img src="https://example.org/p.png"&gt;a&lt;p&gt;b&lt;/p&gt;',
+            '<img src="https://example.org/p.png">a<p>b</p>',
+        ),
+        ("&lt;p onclick='x'&gt;a&lt;/p&gt;", "<p>a</p>"),
+        ("<p>&lt;b&gt;a&lt;/b&gt;</p>", "<p>&lt;b&gt;a&lt;/b&gt;</p>"),
+        ("&lt;p&gt; is a tag", "&lt;p&gt; is a tag"),
+        ("a &lt; b &gt; c", "a &lt; b &gt; c"),
+        ("&lt;script&gt;a&lt;/script&gt;", "&lt;script&gt;a&lt;/script&gt;"),
+    ],
+)
+def test_a_text_that_is_all_escaped_once_more_is_read_as_meant(came: str, shown: str) -> None:
+    assert text.clean_html(came, base=URL) == shown
+    assert text.clean_html(shown, base=URL) == shown
+
+
+A_TITLE, REST = (
+    "<item><title>A</title>",
+    "</description></item><item><title>B</title><description>b</description></item>",
+)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        f"{A_TITLE}<description>a<b></item><item><title>B</title></item>",
+        f"{A_TITLE}<description><![CDATA[a{REST}",
+        f"{A_TITLE}<description><![CDATA[a{REST.replace('>b<', '><![CDATA[b]]><')}",
+        f"{A_TITLE}<description>a<table><tr><td>{REST}",
+        f"{A_TITLE}<description>a<a href='x>{REST}",
+        f"{A_TITLE}<content>a</item><item><title>B</title></item>",
+    ],
+)
+def test_what_is_never_closed_takes_no_other_entry_for_its_own_text(items: str) -> None:
+    found = parse.feed(
+        f"<rss version='2.0'><channel><title>F</title>{items}</channel></rss>".encode(), url=URL, now=NOW
+    )
+    assert [entry.title for entry in found.entries] == ["A", "B"]
+    if "CDATA[a" in items:
+        assert found.entries[0].summary == "a"
+
+
 # ---------------------------------------------------------------- JSON Feed
 
 
@@ -151,6 +268,92 @@ def test_when_an_item_was_changed_is_its_date_where_there_is_no_other() -> None:
     changed = datetime(2026, 3, 1, 10, tzinfo=UTC)
     assert item(date_modified="2026-03-01T10:00:00Z").published_at == changed
     assert item(date_modified="2026-03-01T10:00:00Z", date_published="2026-02-01").published_at.month == 2  # type: ignore[union-attr]
+
+
+ONE = '{"id":"1","url":"https://example.org/1","title":"It is one","content_html":"<p>Say \\"hi\\", // all</p>"}'
+TWO = '{"id":"2","url":"https://example.org/2","title":"Two"}'
+BEGIN = '{"version":"https://jsonfeed.org/version/1.1","title":"F","items":['
+PLAIN = f"{BEGIN}{ONE},{TWO}]}}"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        f"{BEGIN}{ONE},{TWO},]}}",
+        f"{BEGIN}{ONE.replace('}', ',}')},{TWO}],}}",
+        f"{BEGIN}{ONE},,{TWO}]}}",
+        f"{BEGIN}{ONE}\n{TWO}]}}",
+        f'{BEGIN}// one, two\n{ONE}, /* "and" */ {TWO} # end\n]}}',
+        f"// made by hand\n{PLAIN}",
+        f"{PLAIN};\n<!-- 0.3 s -->",
+        f"{PLAIN}{PLAIN}",
+        f"{PLAIN}\0\0",
+        f"\ufeff\n\ufeff{PLAIN}",
+        f"callback({PLAIN});",
+        f")]}}'\n{PLAIN}",
+        f"<br />\n<b>Notice</b>: no index in <b>x.php</b><br />\n{PLAIN}",
+        PLAIN.replace('"id"', "id").replace('"title"', "title").replace('"F"', "'F'"),
+        PLAIN.replace("It is", "It\\'s").replace("It\\'s", "It\\ is"),
+        PLAIN.replace('"Two"', '"Two","tags":undefined,"_a":None,"_b":True,"_c":-Infinity'),
+        PLAIN.replace('"id":"2"', f'"id":{"9" * 5000}'),
+        PLAIN.replace('"title":"Two"}', '"title":"Two"'),
+        PLAIN.replace("https://jsonfeed.org/version/1.1", "1.1"),
+        PLAIN.replace('"version":"https://jsonfeed.org/version/1.1",', ""),
+        PLAIN.replace("https://", "HTTPS://"),
+        f'{BEGIN.replace("[", "")}{{"0":{ONE},"1":{TWO}}}}}',
+    ],
+)
+def test_json_that_is_not_quite_json_is_read(document: str) -> None:
+    found = parse.feed(document.encode(), url=URL, now=NOW)
+    assert [entry.title for entry in found.entries] == ["It is one", "Two"]
+    assert found.entries[0].content == '<p>Say "hi", // all</p>'
+    assert (found.title, found.trouble[:1] == ()) == ("F", _is_json(document))
+
+
+def _is_json(document: str) -> bool:
+    try:
+        json.loads(document)
+    except ValueError:
+        return False
+    return True
+
+
+def test_json_that_is_cut_short_gives_the_items_that_are_whole() -> None:
+    for end in range(len(BEGIN + ONE) + 1, len(PLAIN) - 3):
+        [entry] = parse.feed(PLAIN[:end].encode(), url=URL, now=NOW).entries
+        assert entry.title == "It is one"
+    for end in range(1, len(BEGIN + ONE) - 1, 7):
+        with pytest.raises(parse.NotAFeed):
+            parse.feed(PLAIN[:end].encode(), url=URL, now=NOW)
+
+
+@pytest.mark.parametrize("junk", ["{", "[", '{"', "'{", "/*{", "\\{", ",:{", '"a":{', "{'\\", "]{"])
+def test_any_slip_a_thousand_times_is_no_feed_and_no_crash(junk: str) -> None:
+    for document in (junk * 1000, BEGIN + junk * 1000):
+        with pytest.raises(parse.NotAFeed):
+            parse.feed(document.encode(), url=URL, now=NOW)
+
+
+def test_json_of_other_kinds_is_no_feed() -> None:
+    for other in ('{"items":[{"id":1,"title":"T"}]}', '{"items":["content_html"]}', "[1]", '{"title":"T"}'):
+        with pytest.raises(parse.NotAFeed, match="not a JSON Feed"):
+            parse.feed(other.encode(), url=URL, now=NOW)
+
+
+def test_what_has_another_type_than_it_should_is_read_as_meant() -> None:
+    entry = item(title={"rendered": "A &amp; B"}, content_text=7, url=["https://example.org/1"], tags="a, b")
+    assert (entry.title, entry.content, entry.url, entry.categories) == (
+        "A & B",
+        "7",
+        "https://example.org/1",
+        ("a", "b"),
+    )
+    file = {"url": "https://example.org/1.mp3", "size_in_bytes": "12", "duration_in_seconds": "60"}
+    entry = item(id=["x"], url=None, attachments=file, title=42, tags=[1, {"name": "b"}, None])
+    assert (entry.title, entry.url, entry.guid, entry.categories) == ("42", file["url"], "", ("1", "b"))
+    assert [(e.size_bytes, e.seconds) for e in entry.enclosures] == [(12, 60)]
+    php = {"date": "2026-03-01 10:00:00.000000", "timezone_type": 3, "timezone": "Europe/Berlin"}
+    assert item(date_published=php).published_at == datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
 # ---------------------------------------------------------------- lists

@@ -22,7 +22,7 @@ import pytest
 import trustme
 from test_asking import raw
 
-from digest.collect import wire
+from digest.collect import by_httpcore, wire
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Run = Callable[[Callable[[], Any]], Any]
@@ -336,6 +336,27 @@ def test_a_server_that_goes_on_by_another_protocol_is_given_up_though_it_was_off
     run(scenario)
 
 
+@pytest.mark.parametrize("status", [100, 103, 199])
+def test_answers_that_are_none_yet_are_counted(run: Run, status: int) -> None:
+    interim = b"HTTP/1.1 %d Wait\r\nLink: </style.css>\r\n\r\n" % status
+
+    async def scenario() -> None:
+        some = answering(*[interim] * wire.MOST_INTERIM, HEAD + b"body")
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await some(reader, writer)
+            writer.close()
+
+        async with serving(handle) as (port, _):
+            assert await whole(f"http://127.0.0.1:{port}/") == b"body"
+        async with serving(answering(*[interim] * (wire.MOST_INTERIM + 1))) as (port, ended):
+            with pytest.raises(httpx.RemoteProtocolError, match="none yet"):
+                await whole(f"http://127.0.0.1:{port}/")
+            await ended.wait()
+
+    run(scenario)
+
+
 def test_who_is_cancelled_leaves_no_connection(run: Run, certificates: tuple[str, ssl.SSLContext]) -> None:
     async def scenario() -> None:
         for head, scheme in ((b"", "http"), (HEAD + b"half", "http"), (b"", "https")):
@@ -428,6 +449,36 @@ def test_many_frames_of_a_server_that_is_gone_already_are_read(
                 await asyncio.sleep(0)
             await response.aclose()
             assert size == 1_200_000
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("with_two")
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\0\0\x08\6\0\0\0\0\0" + b"pingping",
+        b"\0\0\x05\x01\4\0\0\0\1\x08\x03103",  # 103 (Early Hints)
+        b"\0\0\0\4\0\0\0\0\0",  # no settings
+    ],
+)
+def test_frames_before_an_answer_are_bounded(
+    run: Run, certificates: tuple[str, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, frame: bytes
+) -> None:
+    monkeypatch.setattr(by_httpcore, "MOST_BEFORE", 4_000)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\0\0\0\4\0\0\0\0\0")
+        await reader.read(65536)
+        for _ in range(20):
+            writer.write(frame * 100)
+            await writer.drain()
+
+    async def scenario() -> None:
+        async with serving(handle, certificates[1]) as (port, ended):
+            with pytest.raises(httpx.RemoteProtocolError, match="no answer"):
+                await asked(f"https://feeds.example:{port}/", ca=certificates[0])
+            await ended.wait()
 
     run(scenario)
 

@@ -246,17 +246,27 @@ def secrets(login: bool, header: str | None) -> dict[str, str]:
     """The headers that a login and a named header make; their values are typed, or come on stdin a line each."""
     from base64 import b64encode
 
-    from digest.errors import BadInput
-
     headers = {}
     if login:
         user, password = secret("user", hidden=False), secret("password")
         headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
     if header is not None:
-        if not header.replace("-", "").isalnum() or not header.isascii():
-            raise BadInput(f"{header!r} is not the name of a header", hint="e.g. X-Api-Key; its value is asked for")
-        headers[header] = secret(f"value of {header}").strip()  # what is around it is not of it (RFC 9110 §5.5)
+        headers[header] = _value_of(header)
     return headers
+
+
+def _value_of(header: str) -> str:
+    """What a named header says, which is asked for. Raises BadInput for one that cannot be sent."""
+    from digest.config.value_types import checked_header
+    from digest.errors import BadInput
+
+    try:
+        checked_header(header)
+        value = secret(f"value of {header}").strip()  # what is around it is not of it (RFC 9110 §5.5)
+        checked_header(header, value)
+    except ValueError as error:
+        raise BadInput(f"the feed {error}", hint="e.g. X-Api-Key; its value is asked for") from None
+    return value
 
 
 def secret(what: str, *, hidden: bool = True) -> str:

@@ -13,12 +13,15 @@ from digest.collect.client import httpx
 from digest.collect.wire import Said, Stream, Tolerant
 from digest.config.value_types import server_url
 
+MOST_BEFORE = 256 * 1024  # bytes of HTTP/2 before an answer begins
+
 
 class Connection:
     """One of httpcore's, with its errors as httpx's of the same names, so that nobody above has to know both."""
 
-    def __init__(self, connection: httpcore.AsyncConnectionInterface) -> None:
+    def __init__(self, connection: httpcore.AsyncConnectionInterface, beginning: _Beginning | None = None) -> None:
         self._connection = connection
+        self._beginning = beginning
         self.aclose = connection.aclose
 
     async def ask(self, request: httpx.Request) -> Said:
@@ -34,13 +37,36 @@ class Connection:
                     extensions=request.extensions,
                 )
             )
+        if self._beginning is not None:
+            self._beginning.over = True
         return Said(answer.status, answer.headers, _body(answer), answer.extensions)
 
 
 def http2(stream: Stream, request: httpx.Request) -> Connection:
     """HTTP/2 on a connection whose server speaks it."""
-    network = cast("httpcore.AsyncNetworkStream", stream)
-    return Connection(httpcore.AsyncHTTP2Connection(origin=_origin(request), stream=network))
+    beginning = _Beginning(stream)
+    network = cast("httpcore.AsyncNetworkStream", beginning)
+    return Connection(httpcore.AsyncHTTP2Connection(origin=_origin(request), stream=network), beginning)
+
+
+class _Beginning:
+    """A stream of which no more than `MOST_BEFORE` is read until the answer has begun.
+
+    Of frames that are no answer (interim ones, settings, pings) httpcore takes as many as there are.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._left = MOST_BEFORE
+        self.over = False
+        self.write, self.aclose, self.get_extra_info = stream.write, stream.aclose, stream.get_extra_info
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        data = await self._stream.read(max_bytes, timeout)
+        self._left -= len(data)
+        if self._left < 0 and not self.over:
+            raise httpx.RemoteProtocolError("much before its answer, and no answer")
+        return data
 
 
 def proxied(proxy: str, request: httpx.Request, context: Any) -> Connection:

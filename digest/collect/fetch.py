@@ -8,7 +8,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ SMALL = 256 * 1024  # bytes; a body beyond this waits for one of a few seats, so
 SEATS = 3
 CONNECT_SECONDS = 10
 PAGE_SECONDS = 5  # for the page of an error, which tells who made it
+_FIRST_FEEDS = datetime(1990, 1, 1, tzinfo=UTC)
 MAX_COOKIES = 8192  # bytes that go with one request
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -122,7 +124,7 @@ class _Asking:
     def follow(self, response: httpx.Response) -> None:
         """Go on where a redirect leads. Raises FetchError."""
         self.jars.setdefault(host_of(self.url), httpx.Cookies()).extract_cookies(response)
-        target = http_url(response.headers["location"], self.url)
+        target = http_url(response.headers.get_list("location")[0], self.url)  # of several the first, as browsers do
         if not target:
             raise FetchError(self.start, f"redirects to what is no web address ({_short(response)})")
         if self.form and (response.status_code not in (307, 308) or downgrades(self.url, target)):
@@ -202,7 +204,7 @@ class Fetcher:
         conditions = {}
         if etag:
             conditions["If-None-Match"] = etag
-        if last_modified:
+        if last_modified and " 1970 " not in last_modified:  # as an older release kept it
             conditions["If-Modified-Since"] = last_modified
         secrets = self._hosts.headers(url) | dict(headers or {})
         return await self._in_time(_Asking(url, url, now, hold, conditions, secrets, way, allowed=allowed))
@@ -313,7 +315,7 @@ class Fetcher:
         says = dict(response.headers.items())  # all at once: each that is looked up goes through all of them
         if asking.form and 200 <= status < 300:
             return Answer(url, status)
-        if status not in (200, 203, 226, 304):
+        if status != 304 and not _has_it_all(status, says):
             raise await self._error(response, asking)
         if status == 304 and not response.request.headers.keys() & {"if-none-match", "if-modified-since"}:
             raise FetchError(url, "answers 304 (not modified) although we have nothing of it yet", status=304)
@@ -326,7 +328,7 @@ class Fetcher:
             body=body,
             content_type=says.get("content-type", ""),
             etag=_validator(says.get("etag", "")),
-            last_modified=_validator(says.get("last-modified", "")),
+            last_modified=_modified(says.get("last-modified", ""), asking),
             max_age=max_age(says.get("cache-control", "")),
             moved_to=asking.moved_to,
             link=says.get("link", ""),
@@ -342,6 +344,8 @@ class Fetcher:
         wait = retry_after(says.get("retry-after", ""), now=asking.now)
         if status == 429:
             wait = response.extensions["rest"] or wait
+        if status == 410 and not asking.lasting:
+            status = 404  # where a way leads for now is gone, and not what was asked for
         return FetchError(asking.url, reason, status=status, retry_after=wait, challenge=who)
 
     async def _page(self, response: httpx.Response) -> bytes:
@@ -403,11 +407,34 @@ def max_age(cache_control: str) -> timedelta | None:
     return timedelta(seconds=int(found[1])) if found else None
 
 
+def _has_it_all(status: int, says: Mapping[str, str]) -> bool:
+    """Whether an answer has what was asked for: a success of whatever number (RFC 9110 §15.3), and not in part."""
+    if status == 206:
+        part = re.fullmatch(r"bytes 0-(\d{1,15})/(\d{1,15})", says.get("content-range", ""))
+        return part is not None and int(part[1]) + 1 == int(part[2])
+    return 200 <= status < 300 and status not in (202, 204, 205)
+
+
+def _modified(value: str, asking: _Asking) -> str:
+    """When a document was changed, to send back as it came.
+
+    It is forgotten where it cannot be true: who says 1970 or tomorrow says it of every change, and answers 304 to it.
+    """
+    if value == asking.conditions.get("If-Modified-Since"):  # and nearly always it is
+        return value
+    try:
+        moment = parsedate_to_datetime(value)
+        told = moment.replace(tzinfo=moment.tzinfo or UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return _validator(value)
+    return _validator(value) if _FIRST_FEEDS <= told <= asking.now + timedelta(days=1) else ""
+
+
 def _validator(value: str) -> str:
     """A validator to send back as it came; what could not be a header of ours is forgotten."""
     return value if value.isascii() and value.isprintable() and len(value) <= 500 else ""
 
 
 def _short(response: httpx.Response) -> str:
-    target = shown(response.headers["location"])
+    target = shown(response.headers.get_list("location")[0])
     return "".join(c if c.isprintable() else "?" for c in target[:80])

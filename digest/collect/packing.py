@@ -146,7 +146,7 @@ class _Zstandard:
 
 
 _KINDS: dict[str, Callable[[bytes], _Unpacker | None]] = {
-    "gzip": lambda start: _Zlib(31) if start[:2] == _GZIP[:2] else None,
+    "gzip": lambda start: _Zlib(31) if start[:2] == _GZIP[:2] else _Zlib(15) if _is_zlib(start) else None,
     # RFC 9110 §8.4.1.2 means zlib's format, some servers send the bare one.
     "deflate": lambda start: _Zlib(15) if _is_zlib(start) else None if _TEXT.match(start) else _Zlib(-15),
 }

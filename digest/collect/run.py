@@ -266,6 +266,8 @@ class _Run:
             parsed = await self._parsers.parse(
                 answer.body, url=answer.url, content_type=answer.content_type, now=now, recipe=recipe
             )
+            if parsed.cut:  # whoever asks only for what is new since would never hear the rest
+                answer = replace(answer, etag="", last_modified="")
             if parsed.format == parse.sitemaps.INDEX:
                 # It may stay the same when what it names does not: it has no validators, nor a hash of its own.
                 answer = replace(answer, etag="", last_modified="")

@@ -26,6 +26,7 @@ from digest.dataclass import dataclass
 _MUCH = 256 * 1024  # bytes of a body that wait to be read
 _MAX_HEAD = 100 * 1024  # bytes of a head
 _AT_ONCE = 64 * 1024  # bytes that are read
+MOST_INTERIM = 30  # answers before the answer: each is a head of its own, and nobody sends more than a few
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d\b")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -33,9 +34,11 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # A head in which there is nothing to mend, as most are.
 _PROPER = re.compile(
     rb"HTTP/1\.[01] \d{3}[^\x00-\x1f\x7f]*+\r\n"
-    rb"(?:(?:Content-Length:[ \t]*+\d{1,20}|(?!Content-Length)[!#$%&'*+.^_`|~0-9A-Z-]++:[^\x00-\x1f\x7f]*+)\r\n)*+\r\n",
+    rb"(?:(?:Content-Length:[ \t]*+\d{1,20}"
+    rb"|(?!Content-Length|Transfer-Encoding)[!#$%&'*+.^_`|~0-9A-Z-]++:[^\x00-\x1f\x7f]*+)\r\n)*+\r\n",
     re.IGNORECASE,
 )
+_CHUNKED = re.compile(rb"\bchunked[ \t]*+\Z", re.IGNORECASE)
 _LENGTH = re.compile(rb"\d{1,20}(?:[ \t]*,[ \t]*\d{1,20})*")
 
 
@@ -182,7 +185,7 @@ class _Http11:
         seconds = _timeout(request, "read")
         await self._stream.write(self._in_bytes(request), _timeout(request, "write"))
         while not isinstance(head := await self._heard(seconds), h11.Response):
-            # Of interim answers there may be any number; after one to go on by another protocol h11 has no more.
+            # Of interim answers there may be several; after one to go on by another protocol h11 has no more.
             if not isinstance(head, h11.InformationalResponse) or head.status_code == 101:
                 raise httpx.RemoteProtocolError("It goes on by another protocol.")
         extensions: dict[str, Any] = {"network_stream": self._stream}
@@ -404,6 +407,7 @@ class Tolerant:
         self._stream = stream
         self._in_head = in_head
         self._got = b""
+        self._interim = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if not self._in_head:
@@ -423,6 +427,9 @@ class Tolerant:
             head = mended(self._got[:end_of_head])
         if _INTERIM.match(head):
             self._got = self._got[end_of_head:]  # the answer itself is still to come
+            self._interim += 1
+            if self._interim > MOST_INTERIM:
+                raise httpx.RemoteProtocolError(f"more than {MOST_INTERIM} answers that are none yet")
             return head
         rest, self._got, self._in_head = self._got[end_of_head:], b"", False
         return head + rest
@@ -448,16 +455,22 @@ class Tolerant:
 
 
 def mended(head: bytes) -> bytes:
-    """The head of an answer with those lines that are header fields (RFC 9112 §5), folded ones made one."""
+    """The head of an answer with those lines that are header fields (RFC 9112 §5), folded ones made one.
+
+    Of codings of the transfer "chunked" is kept, once: "identity" is none any more, and what is packed shows.
+    """
     if _PROPER.fullmatch(head):
         return head
     status, *lines = re.sub(rb"\r?\n[ \t]+", b" ", head).split(b"\n")
-    kept = [status.rstrip()]
+    kept, coded = [status.rstrip()], False
     for line in lines:
         name, colon, value = line.rstrip(b"\r").partition(b":")
         name, value = name.rstrip(b" \t"), value.strip(b" \t")
         if not (colon and _NAME.fullmatch(name)) or _CONTROL.search(value):
             continue
-        if name.lower() != b"content-length" or _LENGTH.fullmatch(value):
+        if name.lower() == b"transfer-encoding":
+            coded = coded or _CHUNKED.search(value) is not None
+        elif name.lower() != b"content-length" or _LENGTH.fullmatch(value):
             kept.append(name + b": " + value)
+    kept += [b"Transfer-Encoding: chunked"] if coded else []
     return b"\r\n".join(kept) + b"\r\n\r\n"

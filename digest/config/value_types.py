@@ -248,14 +248,18 @@ def _origin(value: str) -> str:
 
 def _http_headers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
     for name, secret in value.items():
-        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
-            raise ValueError(f"has a header {name!r}, which cannot be the name of one")
-        if name.lower() in _OURS:
-            raise ValueError(f"has the header {name}, which follows from the request")
-        text = secret.get_secret_value()
-        if not (text.isascii() and text.isprintable()) or text != text.strip():
-            raise ValueError(f"has a value of {name} that is no line of plain ASCII")
+        checked_header(name, secret.get_secret_value())
     return value
+
+
+def checked_header(name: str, value: str = "") -> None:
+    """Raise ValueError, which says nothing of the value, for a header that nobody may add to a request of ours."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise ValueError(f"has a header {name!r}, which cannot be the name of one")
+    if name.lower() in _OURS:
+        raise ValueError(f"has the header {name}, which follows from the request")
+    if not (value.isascii() and value.isprintable()) or value != value.strip():
+        raise ValueError(f"has a value of {name} that is no line of plain ASCII")
 
 
 def _proxy_url(value: SecretStr) -> SecretStr:

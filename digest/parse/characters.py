@@ -16,6 +16,7 @@ from digest.dataclass import dataclass
 
 MAX_SAMPLE = 50_000  # bytes by which an encoding is guessed
 MANY = 10_000  # broken bytes among which it is not asked whether they are letters that were cut
+_DEFAULTS = frozenset(("iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1"))  # of web servers and programs
 _FEW = 0.1  # of what is not ASCII, what may be broken in a text that is still in the encoding it declares
 
 MARKS = (
@@ -24,13 +25,14 @@ MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0\0\0", "utf-32-le"),  # no mark, but the first "<" of XML (XML 1.0 appendix F)
-    (b"\0\0\0<", "utf-32-be"),
-    (b"<\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"),
-    (b"{\0", "utf-16-le"),
-    (b"\0{", "utf-16-be"),
 )
+# What a first character of ASCII tells (XML 1.0 appendix F, RFC 4627 section 3): which of four bytes are zero.
+_WIDE: dict[tuple[int, ...], str] = {
+    (1, 0, 0, 0): "utf-32-le",
+    (0, 0, 0, 1): "utf-32-be",
+    (1, 0, 1, 0): "utf-16-le",
+    (0, 1, 0, 1): "utf-16-be",
+}
 _JAPANESE_MAIL = re.compile(rb"\x1b\$[@B](?:[!-~]{2})+\x1b\([BJ]")  # ISO-2022-JP (RFC 1468)
 _LANGUAGE = re.compile(
     rb"<(?:dc:)?language>\s*+([A-Za-z-]{2,12})|xml:lang=[\"']([A-Za-z-]{2,12})[\"']|\"language\"\s*+:\s*+\"([A-Za-z-]{2,12})\""
@@ -52,9 +54,9 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
 
     `language` helps to guess where no label is true.
     """
-    for mark, name in MARKS:
-        if body.startswith(mark):
-            return _decoded(body, name)
+    body, name = _by_mark(body)
+    if name:
+        return _decoded(body, name)
     body = with_whole_characters(body)
     labels = list(dict.fromkeys(label for label in labels if label))
     refused = tuple(f'says it is in "{label[:40]}", which is not read' for label in labels if codec(label) is None)
@@ -65,13 +67,14 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
     if body.isascii() or _is_utf8(body, spoken_for="utf-8" in said or not said):
         return _decoded(body, "utf-8", refused)
     broken: dict[str, int] = {}  # by encoding; a text is not kept, it may be large
+    defaults = frozenset(filter(None, map(codec, _DEFAULTS.intersection(label.lower() for label in labels))))
     others = list(dict.fromkeys(name for name in said if name not in ("utf-8", "iso2022_jp")))
-    for name in others if len(others) < 2 or _short(body) else _likeliest(body, others):
+    for name in others if len(others) < 2 else _likeliest(body, others, defaults, language):
         found = _decoded(body, name, refused)
         if name == "cp1252" and len(set(said)) > 1 and not western(found.text):
             continue  # a web server's default, and nobody's word for this document
         if found.broken <= _FEW * _beyond_ascii(found.text):
-            return found
+            return _doubted(found, body, language) if name == "cp1252" else found
         broken[name] = found.broken
         del found
     name = _guessed(body, language)
@@ -79,6 +82,21 @@ def decode(body: bytes, labels: Iterable[str] = (), *, language: str = "") -> De
     found = _decoded(body, name, told)
     least = min(broken, key=lambda name: broken[name], default=name)
     return _decoded(body, least, refused) if broken.get(least, found.broken) < found.broken else found
+
+
+def _by_mark(body: bytes) -> tuple[bytes, str]:
+    """The encoding that a text shows by how it begins, "" where it does not; and the text without a mark that lies."""
+    mark, said = next((found for found in MARKS if body.startswith(found[0])), (b"", ""))
+    start = body[len(mark) : len(mark) + 4]
+    name = _WIDE.get(tuple(min(byte, 1) for byte in start), "")
+    if name:
+        return body[len(mark) :], name
+    # A mark that stayed when the text was written anew in another encoding.
+    if said == "utf-8" and not _is_utf8(body, spoken_for=True):
+        return body[len(mark) :], ""
+    if said[:6] in ("utf-16", "utf-32") and start[:1] in (b"<", b"{") and start.isascii() and b"\0" not in start:
+        return body[len(mark) :], ""
+    return body, said
 
 
 def feed_text(body: bytes, content_type: str) -> Decoded:
@@ -239,6 +257,21 @@ def _one_character(match: re.Match[bytes]) -> bytes:
     return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le").encode()
 
 
+def _doubted(found: Decoded, body: bytes, language: str) -> Decoded:
+    """A text that is said to be in what programs say by default, read otherwise where that alone makes words of it."""
+    if western(found.text):
+        return found
+    name = _guessed(body, language)
+    if name == "cp1252":
+        return found
+    some = _sample(body)
+    odd, less = (_oddities(some.decode(one, "replace")) for one in ("cp1252", name))
+    spoken_for = name in _BY_LANGUAGE.get(language.lower().partition("-")[0], ()) or name == _japanese(some)
+    if not (spoken_for and less <= odd) and (less * 4 >= odd or odd * _RARELY < _beyond_ascii(found.text)):
+        return found
+    return _decoded(body, name, (f"is not in the encoding that it says; read as {name}",))
+
+
 _CUT = re.compile(
     rb"[\xe0-\xef][\x80-\xbf](?![\x80-\xbf])|[\xf0-\xf4][\x80-\xbf]{1,2}(?![\x80-\xbf])|[\xc2\xc3\xe2](?=\s*+(?:<|\.\.|\]\]|\Z))"
 )
@@ -289,7 +322,7 @@ _ALPHABETS = [
     )
 ]
 _SIGN_IN_A_WORD = re.compile("[a-z][\xa1-\xa3\xa5\xb3\xb6\xb9\xbc-\xbf][a-z]|[a-z][\xb3\xb9\xbe]\\b")
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"(?:[^\W\d_²³¹¼-¾])+")
 _MOST = 2_000  # words by which a text is judged
 
 
@@ -333,19 +366,58 @@ _RARE = ("cp866", "iso8859-5", "iso8859-7", "iso8859-8")  # only where the langu
 _ALL = sorted({name for names in _BY_LANGUAGE.values() for name in names} - set(_RARE))
 
 
-def _short(body: bytes) -> bool:
-    """Whether there are too few letters beyond ASCII for words to be known by them: one "café" may be Greek."""
-    return len(body) - len(body.translate(None, _BEYOND_ASCII)) < 4
-
-
-def _likeliest(body: bytes, said: list[str]) -> list[str]:
+def _likeliest(body: bytes, said: list[str], defaults: frozenset[str], language: str) -> list[str]:
     """What is said of one document in two ways, the likelier first: a web server has one default for all of its own."""
+    some = _sample(body)
+    odd = {name: _oddities(some.decode(name, "replace")) for name in said}
+    first, second = sorted(said, key=lambda name: odd[name])[:2]
+    if odd[first] * 4 >= odd[second]:
+        first = _detected(some, said) if _letters(some) >= _ENOUGH else _own_word(said, defaults, language)
+    return [first, *(name for name in said if name != first)]
+
+
+_RARELY = 12  # letters beyond ASCII for one oddity, in a text that is in another encoding
+_ENOUGH = 4  # letters beyond ASCII by which words are known: one "café" may be Greek
+
+
+def _letters(some: bytes) -> int:
+    return len(some) - len(some.translate(None, _BEYOND_ASCII))
+
+
+def _own_word(said: list[str], defaults: frozenset[str], language: str) -> str:
+    """Of two words for the same few letters the one that somebody chose: for the language, or else no default."""
+    spoken = _BY_LANGUAGE.get(language.lower().partition("-")[0], ())
+    of_language = [name for name in said if name in spoken and name != "cp1252"]
+    return (of_language or [name for name in said if name not in defaults] or said)[0]
+
+
+def _detected(some: bytes, said: list[str]) -> str:
     import chardet
 
     names = {_CHARDET.get(name, name): name for name in said}
-    found = chardet.detect(_sample(body), include_encodings=list(names), compat_names=False)["encoding"]
-    first = names.get(found or "", said[0])
-    return [first, *(name for name in said if name != first)]
+    found = chardet.detect(some, include_encodings=list(names), compat_names=False)["encoding"]
+    return names.get(found or "", said[0])
+
+
+_ASIAN = "\u0e00-\u0e7f\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af\ufe30-\ufe6f\uff00-\uffef"
+_ALPHABETIC = ("A-Za-zÀ-ÖØ-öø-ɏ", "Ͱ-Ͽ", "Ѐ-ԯ", "\u0590-\u06ff")
+_SIGNS = "\xa2-\xa9\xac-\xb6\xb8\xb9\xbc-\xbe\u02b0-\u02ff"
+_MIXED = "|".join(f"[{one}][{other}]" for one in _ALPHABETIC for other in _ALPHABETIC if one != other)
+# What hardly any text has: two alphabets in a word, a capital that is not ASCII behind a small letter, words of accents
+# alone, numbers and signs that touch such letters, one letter of another alphabet alone, and boxes.
+_ODD = re.compile(
+    f"{_MIXED}|[A-Za-z][{_ASIAN}]|[{_ASIAN}][A-Za-z]"
+    "|[\x80-\x9f\xa4\u2219\u221a\u2248\u2320\u2321\u2500-\u25ff\ue000-\uf8ff\ufffd]"
+    "|[a-zß-öø-ÿа-яёα-ω][À-ÖØ-ÞА-ЯЁΑ-Ω]|[à-öø-ÿа-яα-ω][A-Z]|\\b[А-ЯЁ]{2}[а-яё]|\\b[À-ÖØ-öø-ž]{3,}\\b"
+    "|[0-9][À-ÖØ-öø-žͰ-ԯ]|[À-ÖØ-öø-žͰ-ԯ][0-9]|\\b[Ͱ-ԯ]\\b(?= [a-z])|\\b[ßъьы]"
+    f"|[a-zÀ-ÖØ-öø-ž][{_SIGNS}]|[{_SIGNS}\xaa][a-zÀ-ÖØ-öø-ž]"
+    "|[A-Za-z][\xa1\xab\xbb\xbf][A-Za-z]|[\xa8\xaf\xb4\xb8\u02b0-\u02ff](?=\\s|\\Z)",
+)
+
+
+def _oddities(text: str) -> int:
+    """How often there is in a text what hardly any has."""
+    return len(_ODD.findall(text))
 
 
 def _sample(body: bytes) -> bytes:

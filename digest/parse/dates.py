@@ -175,7 +175,7 @@ def readings(text: str, language: str = "") -> list[Reading]:
 def _readings(text: str, language: str) -> tuple[Reading, ...]:
     if (match := _USUAL.fullmatch(text)) is not None:
         return _usual(match)
-    plain = _plain(text)
+    plain = _plain(_WRAPPED.sub(r"\1", text))
     if (moment := _compact(plain)) is not None:
         return (moment,)
     zone, plain = _place(text, plain)
@@ -283,6 +283,7 @@ _FORMS = [
         r"-(?P<y>\d\d)-?(?P<m>\d\d)",
     )
 ]
+_WRAPPED = re.compile(r"\A(?:@|/Date\()(\d{9,19})(?:[+-]\d{4})?(?:\)/)?\Z")  # as shells and .NET write them
 _COUNT = re.compile(r"(\d{9,19})(?:\.\d{1,9})?")
 
 

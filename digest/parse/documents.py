@@ -25,7 +25,7 @@ def as_utf8(body: bytes, content_type: str) -> tuple[bytes, tuple[str, ...]]:
     decoded = characters.feed_text(body, content_type)
     label = characters.xml_label(body)
     said = characters.codec(label) if label else "utf-8"
-    if (decoded.encoding, decoded.broken, said) == ("utf-8", 0, "utf-8"):
+    if (decoded.encoding, decoded.broken, said) == ("utf-8", 0, "utf-8") and body[:1] not in (b"\xff", b"\xfe"):
         return body, decoded.trouble
     # What the XML declaration says of the encoding is not true, or not any more; parsers would believe it.
     return _DECLARATION.sub("", decoded.text).encode("utf-8", "replace"), decoded.trouble
@@ -104,6 +104,39 @@ def mended(body: bytes) -> bytes:
     return _SLIPS.sub(mend, _BEFORE_DECLARATION.sub(b"", body))
 
 
+_OPENED = re.compile(rb"<([\w:.-]{1,60})(?:\s[^<>]{0,200}+)?>\s*+<!\[CDATA\[")
+_BOUNDARIES = (b"</item>", b"<item>", b"<item ", b"</entry>", b"<entry>", b"<entry ")
+_MOST_NAMES = 30  # of elements with such sections
+
+
+def closed(body: bytes) -> bytes:
+    """A document whose CDATA sections end with their elements, where some never end, or end in another entry."""
+    opened = body.count(b"<![CDATA[") - body.count(b"]]>")
+    if opened <= 0:
+        return body
+    known: dict[bytes, int] = {}  # where something comes next: it is looked for once, not from each section anew
+
+    def following(words: bytes, start: int) -> int:
+        if 0 <= known.get(words, 0) < start:
+            known[words] = body.find(words, start)
+        return known[words] if known[words] >= 0 else len(body)
+
+    made, at = [], 0
+    for match in _OPENED.finditer(body):
+        start, close = match.end(), b"</" + match[1] + b">"
+        if start < at or (close not in known and len(known) > _MOST_NAMES):
+            continue
+        end, tag = following(b"]]>", start), following(close, start)
+        other = min(following(words, start) for words in _BOUNDARIES)
+        if tag < other <= end and tag < end:
+            made += [body[at:tag], b"]]>"]
+            at = tag
+            opened -= 1
+            if not opened:
+                break
+    return b"".join([*made, body[at:]]) if made else body
+
+
 _ENTRY = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<((?:[\w.-]{1,100}:)?(?:item|entry))[\s>]", re.S)
 
 
@@ -130,6 +163,11 @@ def _entry_starts(document: bytes) -> tuple[list[int], bytes]:
     # What an extension puts into an entry may be called so too, with a prefix.
     plain = min({match[1] for match in found}, key=len, default=b"")
     return [match.start() for match in found if match[1] == plain], plain
+
+
+def entries(document: bytes) -> int:
+    """How many entries a document has, by where they begin."""
+    return len(_entry_starts(document)[0])
 
 
 def parted(document: bytes) -> tuple[bytes, list[bytes], bytes]:

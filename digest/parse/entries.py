@@ -126,6 +126,7 @@ class ParsedFeed:
     parts: tuple[str, ...] = ()  # addresses of documents that make it up, where it only names them (a sitemap index)
     hub: str = ""  # who tells of it when it has something new (WebSub), and what it is called there
     topic: str = ""
+    cut: bool = False  # it ends before its end: what it said last may be missing
 
 
 class TooDear(BaseException):
@@ -311,6 +312,9 @@ def _double(entry: ParsedEntry, *, proven: bool, own_page: bool) -> list[tuple[A
         names.append((entry.guid, entry.twin))
     elif not entry.text_hash or not _vague(entry.published_at):
         names.append((entry.guid, entry.twin, when))
+    if entry.url and entry.title and entry.text_hash:  # a scheme tells nothing apart
+        page, guid = (name.partition("://")[2] or name for name in (without_tracking(entry.url), entry.guid))
+        names.append((page, guid, entry.title, when, entry.text_hash))
     if own_page and entry.url and entry.title and not entry.guid:
         names.append((without_tracking(entry.url), entry.title, entry.content_hash))
     return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,6 +10,11 @@ from digest.parse import documents, jsonfeed, recipes, sitemaps, xmlfeed
 from digest.parse.entries import NotAFeed, ParsedFeed, Watch, known_again
 
 _UNWATCHED = Watch()
+# A JSON Feed behind a comment, a function's name or a warning.
+_JSON = re.compile(
+    rb"(?!\s*+<\?xml|\s*+<(?:rss|feed|rdf)\b)[^{]{0,1500}+\{[^{}<]{0,400}?[\"']?version[\"']?\s*+:\s*+[\"']https?:[\\/]{2,4}(?:www\.)?jsonfeed\.org",
+    re.I,
+)
 
 
 def feed(
@@ -31,7 +37,7 @@ def feed(
     head = body[:2000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head:
         raise NotAFeed("is empty")
-    read = jsonfeed.read if head[:1] in (b"{", b"[") else xmlfeed.read
+    read = jsonfeed.read if head[:1] in (b"{", b"[") or _JSON.match(head) else xmlfeed.read
     if sitemaps.is_one(body):
         read = sitemaps.read
     found = known_again(read(body, url=url, now=now, watch=watch))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urljoin
 
+from digest.parse.text import meant
 from digest.parse.vocabulary import HTML, Unsure
 
 LONGEST_AUTHOR = 1_000  # characters
@@ -21,7 +22,7 @@ def join(base: str, address: str) -> str:
     if _WHOLE.fullmatch(address):
         return address
     try:
-        return urljoin(base, _SLASHES.sub(r"\1\3", address))
+        return urljoin(base, _SLASHES.sub(r"\1\3", meant(address)))
     except ValueError:
         return ""
 

@@ -16,6 +16,7 @@ from xml.sax.xmlreader import AttributesNSImpl
 import feedparser
 
 from digest import versions
+from digest.parse.text import meant
 
 BUFFER = 64 * 1024
 LONGEST_AUTHOR = 1_000  # characters: we keep 200
@@ -28,7 +29,14 @@ INSIDES = {
     "feedparser.api": ("PREFERRED_XML_PARSERS",),
     "feedparser.datetimes": ("_date_handlers",),
     "feedparser.mixin": _JOINS,
-    "feedparser.mixin:_FeedParserMixin": ("_sync_author_detail", "_get_context", "can_be_relative_uri", "push", "pop"),
+    "feedparser.mixin:_FeedParserMixin": (
+        "_sync_author_detail",
+        "_get_context",
+        "can_be_relative_uri",
+        "push",
+        "pop",
+        "resolve_uri",
+    ),
     "feedparser.namespaces.mediarss:Namespace": (  # for `parse.media`
         "_start_media_content",
         *(f"_{edge}_media_{name}" for edge in ("start", "end") for name in ("title", "description")),
@@ -60,7 +68,14 @@ def quicken() -> bool:
     author._sync_author_detail = _for_people(author._sync_author_detail)
     # An id is a name (RFC 4287 §4.2.6) and is joined with no address: it would be another where the feed moves.
     author.can_be_relative_uri = author.can_be_relative_uri - {"id"}
+    author.resolve_uri = _resolved
     return True
+
+
+def _resolved(self: Any, uri: str) -> str:
+    from feedparser import mixin
+
+    return str(mixin._urljoin(self.baseuri or "", meant(uri)))
 
 
 def _straight(kind: Any) -> Callable[..., Any]:

@@ -33,6 +33,9 @@ _EMPHASIS = re.compile(
     r"<(b|i|em|strong|u|mark|font|span)\b(?:\s[^<>]{0,300}+)?>([^<>]{1,300}+)</\1\s?>", re.IGNORECASE
 )
 
+_BLOCK = re.compile(r"(?=</?(?:br|p|div|li|ul|ol|h[1-6]|t[dhr]|table|hr|d[dt]|blockquote|section|article)\b)", re.I)
+_BREAK = re.compile(r"(?<=\S)<br ?/?>|<br ?/?>(?=\w)")  # of lines; "the <br> tag" speaks of one
+
 MAX_HTML = 1_000_000  # characters of one text; a novel is 500,000
 MAX_DEPTH = 500  # of tags in one text: html5ever takes half a minute for 100,000
 MAX_URL = 2_000
@@ -50,11 +53,14 @@ def plain(text: str, *, markup: bool = False, limit: int = 1_000) -> str:
     if markup and "<" in text:
         import nh3  # a megabyte and a half, and whoever stores, ranks and sends meets no markup
 
+        text = _BLOCK.sub(" ", text)  # without its tag its words would be one with those before
         text = nh3.clean(seen.spoken(seen.shown(text)), tags=set(), link_rel=None)
         text = unescape(text)  # nh3 answers in HTML
     text = unescape(text)
     if "</" in text:
         text = _EMPHASIS.sub(r"\2", text)
+    if "<br" in text:
+        text = _BREAK.sub(" ", text)
     text = tidy(text)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
@@ -90,9 +96,20 @@ def clean_html(markup: str, *, base: str) -> str:
         ).strip()
 
     try:
-        return clean(("rewrite_with_base", base))
+        found = clean(("rewrite_with_base", base))
     except ValueError:  # the base is no address by the browsers' rules, which are stricter than Python's
-        return clean("deny")
+        found = clean("deny")
+    # Nothing but one text that is markup once more: it was escaped once too often.
+    if found.startswith("&lt;") and "<" not in found and _MARKUP.match(once := unescape(found)):
+        return clean_html(once, base=base)
+    return found
+
+
+_MARKUP = re.compile(
+    r"<(?:p|div|span|a|img|h[1-6]|ul|ol|table|b|i|em|strong|br|figure|blockquote|article|section)\b[^<>]*+>"
+    r"(?s:.*)</[a-zA-Z0-9]{1,10}>\s*+\Z",
+    re.IGNORECASE,
+)
 
 
 @cache
@@ -135,6 +152,27 @@ def deeper(markup: str, limit: int) -> bool:
 _SCHEMELESS = re.compile(r"www\.(?:[\w-]{1,63}\.){1,9}(?!html?\b|php\b|aspx?\b)[^\W\d_]{2,24}(?=[/?#:]|\Z)", re.I)
 
 
+# What people put around an address: quotes, brackets, a tag, signs that nobody sees.
+_AROUND = re.compile(
+    r"(?:<a\s[^<>]{0,200}?href=)?[\"'“”‘’„«»<(\[\u200b-\u200f\u2060\ufeff\xa0][\s\"'\u200b-\u200f\u2060\ufeff]{0,9}"
+    r"(https?:/{1,3}[^\s\"“”«»<>]+)",
+    re.I,
+)
+_ONE_SLASH = re.compile(r"(https?):/?(?=(?:[\w-]{1,63}\.){1,9}[^\W\d_]{2,24}(?:[/:?#]|\Z))", re.I)
+
+
+def meant(address: str) -> str:
+    """An address before it is joined with any: without what is around it, and a host's with its slashes."""
+    if address.startswith(("https://", "http://")):  # most
+        return address
+    address = address.strip()
+    if around := _AROUND.match(address):
+        address = around[1].rstrip("'’‘)]" if "(" not in around[1] else "'’‘]")
+    if _SCHEMELESS.match(address):
+        return "//" + address
+    return _ONE_SLASH.sub(r"\1://", address, count=1) if _ONE_SLASH.match(address) else address
+
+
 def http_url(value: str, base: str = "", *, login: bool = False) -> str:
     """An absolute http(s) address on one line, or "" where there is none in `value`.
 
@@ -143,11 +181,11 @@ def http_url(value: str, base: str = "", *, login: bool = False) -> str:
     """
     if len(value) <= MAX_URL and _SIMPLE_URL(value):
         return value
-    value = _CONTROL.sub("", _UNSEEN.sub("", value[: 2 * MAX_URL].strip())).strip()
+    value = meant(_CONTROL.sub("", _UNSEEN.sub("", value[: 2 * MAX_URL].strip())).strip())
     if not value or len(value) > MAX_URL:
         return ""
-    if _SCHEMELESS.match(value):
-        value = "//" + value if base else "http://" + value
+    if value.startswith("//") and not base:
+        value = "http:" + value
     try:
         parts = urlsplit(urljoin(base, "".join(value.split("\n"))))
         host, port = parts.hostname, parts.port

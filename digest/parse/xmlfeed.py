@@ -36,6 +36,7 @@ from digest.parse.entries import (
 
 def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
     """What `parse.feed` does for XML, in UTF-8."""
+    body = documents.closed(body)
     # What it is sure of is well-formed, without entities of its own, and within all bounds.
     parsed = None if watch.apart else quick.read(body, url, most=MAX_ENTRIES)
     slip, mended, document, count = "", body, body, 0
@@ -58,25 +59,17 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
 
         return one
 
-    if watch.apart:
-        head, pieces, tail = documents.parted(document)
-        parsed = _by_feedparser(head + tail, url, empty=True)
-        read_one = entry_of(language.tag(string(parsed.feed.get("language"))))
-
-        def piece(part: bytes) -> list[ParsedEntry]:
-            found = _by_feedparser(head + part + tail, url, empty=True).entries
-            return [entry for item in found for entry in read_one(item)]
-
-        entries = watch.each(pieces, piece, _rough_piece)
-    else:
+    if not watch.apart:
         if parsed is None and document is not body:
             parsed = quick.read(document, url, most=MAX_ENTRIES)
         parsed = parsed or _by_feedparser(document, url)
-        entries = watch.each(
-            both_ends(parsed.entries), entry_of(language.tag(string(parsed.feed.get("language")))), _rough
-        )
+    if parsed is None or (slip and len(parsed.entries) < documents.entries(document)):
+        parsed, entries = _apart(document, url, entry_of, watch)
+    else:
+        read_one = entry_of(language.tag(string(parsed.feed.get("language"))))
+        entries = watch.each(both_ends(parsed.entries), read_one, _rough)
     about = parsed.feed
-    if parsed.complaint or mended != body:
+    if slip or parsed.complaint:
         told = slip or text.plain(parsed.complaint, limit=200)
         trouble.insert(0, f"is not well-formed: {told}")
     return ParsedFeed(
@@ -93,7 +86,28 @@ def read(body: bytes, *, url: str, now: datetime, watch: Watch) -> ParsedFeed:
         new_url=text.http_url(string(about.get("itunes_new-feed-url")).strip()),
         hub=_linked(about, "hub", url),
         topic=_linked(about, "self", url),
+        cut=slip.startswith(_CUT),
     )
+
+
+_CUT = ("no element found", "unclosed token", "unclosed CDATA section", "partial character")  # as expat says it
+
+
+def _apart(
+    document: bytes, url: str, entry_of: Callable[[str], Callable[[dict[str, Any]], list[ParsedEntry]]], watch: Watch
+) -> tuple[quick.Document, tuple[ParsedEntry, ...]]:
+    """A document whose entries are read one by one: none harms another, nor takes the next for its own text."""
+    head, pieces, tail = documents.parted(document)
+    parsed = _by_feedparser(head + tail, url, empty=True)
+    read_one = entry_of(language.tag(string(parsed.feed.get("language"))))
+
+    def piece(part: bytes) -> list[ParsedEntry]:
+        whole = head + part + tail
+        found = None if watch.apart else quick.read(whole, url, most=MAX_ENTRIES)
+        found = found or _by_feedparser(whole, url, empty=True)
+        return [entry for item in found.entries for entry in read_one(item)]
+
+    return parsed, watch.each(pieces, piece, _rough_piece)
 
 
 def _linked(about: Mapping[str, Any], relation: str, base: str) -> str:
@@ -196,7 +210,6 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
     if not (title or summary or content or link):
         return None
     declared = string((entry.get("title_detail") or {}).get("language")) or string(entry.get("language"))
-    author = string((entry.get("author_detail") or {}).get("name")) or string(entry.get("author"))
     updated, mend = notes.dates.read(entry.get("updated")), notes.repairs.shown
     return parsed_entry(
         Described(
@@ -204,7 +217,7 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
             url=link,
             original_url=text.http_url(string(entry.get("feedburner_origlink")) or _source_link(entry), base),
             title=title,
-            author=text.plain(notes.repairs.of(author), markup=True, limit=200),
+            author=text.plain(notes.repairs.of(_author(entry)), markup=True, limit=200),
             summary=summary,
             content=content,
             categories=(
@@ -224,6 +237,19 @@ def _entry(entry: dict[str, Any], *, base: str, spoken: str, notes: Notes) -> Pa
             mend(string(content_detail.get("value")), content, lambda v: _html(content_detail, base_of_texts, v)),
         ),
     )
+
+
+_MAILED = re.compile(
+    r"\s*+[^\s@()<>]{1,100}+@[^\s@()<>]{1,200}+\s*+(?:\(([^()]{1,200}+)\)\s*+)?|([^()<>@]{1,200}+)[(<][^\s@()<>]{1,100}+@[^\s@()<>]{1,200}+[)>]\s*+"
+)
+
+
+def _author(entry: Mapping[str, Any]) -> str:
+    """Who wrote it. feedparser takes an address of mail to end after four letters of its last part."""
+    said = string(entry.get("author"))
+    if "@" in said and (mailed := _MAILED.fullmatch(said)):
+        return mailed[1] or mailed[2] or said
+    return string((entry.get("author_detail") or {}).get("name")) or said
 
 
 def _guid_for_link(entry: Mapping[str, Any]) -> bool:
@@ -273,7 +299,9 @@ _ALTERNATES = ("alternate", "http://www.iana.org/assignments/relation/alternate"
 
 def _other_page(entry: Mapping[str, Any], base: str) -> str:
     """Where an entry is, though no link says "alternate" of a page: one of another type, or content elsewhere."""
-    said = [string(link.get("href")) for link in entry.get("links") or () if link.get("rel") in _ALTERNATES]
+    links = [(string(link.get("rel")).lower().split(), string(link.get("href"))) for link in entry.get("links") or ()]
+    said = [href for rels, href in links if not rels or any(rel in _ALTERNATES for rel in rels)]
+    said += [href for rels, href in links if "canonical" in rels]
     found = [text.http_url(href, base) for href in said]
     found += [
         text.http_url(src, text.http_url(string(content.get("base")), base) or base)
