@@ -10,6 +10,7 @@ import typer
 
 from digest.cli.common import (
     Options,
+    counted,
     edition_words,
     in_words,
     left_words,
@@ -197,7 +198,7 @@ def resend(
         print_json(facts | {"left_alone": alone, "letters": told})
     else:
         print_rows(columns, rows)
-    many = "1 letter" if len(again) == 1 else f"{len(again):,} letters"
+    many = counted(len(again), "letter")
     will = "would be" if dry_run else "is" if len(again) == 1 else "are"
     options.say(f"{many} of {name} No. {number} {will} owed again")
     if alone:
@@ -231,7 +232,7 @@ def _move(
             if wanted is not EditionState.OPEN and state is not wanted and not owes:
                 raise UserError(f"{name} No. {number} owes nobody a letter any more", hint="what was sent is sent")
             if dry_run:
-                options.say(f"{name} No. {number} is {state}; {owed} letters it still owes would be dropped")
+                options.say(f"{name} No. {number} is {state}; {counted(owed, 'letter')} it still owes would be dropped")
                 return
             opened_at = moment if wanted is EditionState.OPEN else None
             if state is wanted:
@@ -246,9 +247,10 @@ def _move(
                     else "wait until all its letters are there",
                 )
             else:
-                options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")
+                left = "" if wanted is EditionState.CANCELLED else f"; {counted(owed, 'letter')} still owed"
+                options.say(f"{name} No. {number} is {wanted} now{left}")
         if wanted is EditionState.CANCELLED and (dropped := edition_states.drop_cancelled(database, now=moment)):
-            options.say(f"{dropped} letters dropped")
+            options.say(f"{counted(dropped, 'letter')} dropped")
 
 
 def _words(letters: dict[str, int]) -> str:
