@@ -34,6 +34,10 @@ _WITHIN = re.compile(rf"(?<![0-9a-z]){_VERP.pattern}(?![0-9a-z])", re.ASCII)
 _FEED = re.compile(r"(?<![a-z0-9])feed[+=-]([a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?)-([a-z2-7]{12})(?![a-z0-9])")
 
 
+# What mail programs and people take along with a link that ends a sentence or stands in brackets; no token ends so.
+_BEHIND_LINKS = " \t\r\n.,;:!?)]}>'\"*»”’…。"
+
+
 class Purpose(StrEnum):
     """What a link may be used for; a token made for one is nothing for another."""
 
@@ -59,6 +63,7 @@ def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
 
 def read_token(purpose: Purpose, text: str, *, keys: Sequence[str]) -> int | None:
     """The subscription a token was made for with one of `keys`, or None for anything else."""
+    text = text.rstrip(_BEHIND_LINKS)
     try:
         data = base64_decode(text)
     except BadData:
@@ -124,7 +129,7 @@ def read_move(text: str, *, keys: Sequence[str]) -> Move | None:
 
 def _loaded(purpose: Purpose, text: str, keys: Sequence[str]) -> object:
     try:
-        return _serializer(purpose, keys).loads(text)
+        return _serializer(purpose, keys).loads(text.rstrip(_BEHIND_LINKS))
     except BadSignature:
         return None
 
