@@ -107,6 +107,7 @@ def retry(
     edition: Annotated[int | None, typer.Option(help="All of this edition that are in --state.")] = None,
     state: Annotated[str, typer.Option(metavar="STATE", help="held, refused or owed (now instead of later).")] = "held",
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Owe letters anew that were held or refused. They go out with the next `digest deliver`.
 
@@ -144,6 +145,8 @@ def retry(
             f"none of these letters can be owed again: {in_words(done.alone)}",
             hint=lift if suppressed else "`digest outbox list` shows what there is",
         )
+    if as_json:
+        print_json({"owed_again": done.owed, "left_alone": done.alone, "dry_run": dry_run})
     if done.owed:
         words = "would be" if dry_run else "is" if done.owed == 1 else "are"
         options.say(f"{counted(done.owed, 'letter')} {words} owed again")
