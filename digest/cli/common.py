@@ -204,14 +204,14 @@ def agree(question: str) -> None:
         raise UserError("nothing was changed")
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def count(number: int, one: str, many: str = "") -> str:
     """A number and what it counts: `1 letter`, `2,000 letters`; `many` is the plural where it is not `one` and an s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def uses_words(uses: Renamed) -> str:
     """What a name that changes takes along."""
-    counts = (counted(uses.readers, "reader"), counted(uses.stories, "story", "stories"), counted(uses.feeds, "feed"))
+    counts = (count(uses.readers, "reader"), count(uses.stories, "story", "stories"), count(uses.feeds, "feed"))
     return ", ".join(counts)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from digest.cli.common import (
     Options,
-    counted,
+    count,
     edition_words,
     in_words,
     left_words,
@@ -201,7 +201,7 @@ def resend(
         print_json(facts | {"left_alone": alone, "letters": told})
     else:
         print_rows(columns, rows)
-    many = counted(len(again), "letter")
+    many = count(len(again), "letter")
     will = "would be" if dry_run else "is" if len(again) == 1 else "are"
     options.say(f"{many} of {name} No. {number} {will} owed again")
     if alone:
@@ -243,7 +243,7 @@ def _move(
             if wanted is not EditionState.OPEN and state is not wanted and not owes:
                 raise UserError(f"{name} No. {number} owes nobody a letter any more", hint="what was sent is sent")
             if dry_run:
-                options.say(f"{name} No. {number} is {state}; {counted(owed, 'letter')} it still owes would be dropped")
+                options.say(f"{name} No. {number} is {state}; {count(owed, 'letter')} it still owes would be dropped")
                 if as_json:
                     print_json(told | {"state": state, "dropped": owed, "dry_run": True})
                 return
@@ -260,11 +260,11 @@ def _move(
                     else "wait until all its letters are there",
                 )
             else:
-                left = "" if wanted is EditionState.CANCELLED else f"; {counted(owed, 'letter')} still owed"
+                left = "" if wanted is EditionState.CANCELLED else f"; {count(owed, 'letter')} still owed"
                 options.say(f"{name} No. {number} is {wanted} now{left}")
         dropped = edition_states.drop_cancelled(database, now=moment) if wanted is EditionState.CANCELLED else 0
         if dropped:
-            options.say(f"{counted(dropped, 'letter')} dropped")
+            options.say(f"{count(dropped, 'letter')} dropped")
     if as_json:
         print_json(told | {"state": wanted, "dropped": dropped, "dry_run": False})
 

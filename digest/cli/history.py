@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from digest.cli.common import Options, counted, print_json, print_rows
+from digest.cli.common import Options, count, print_json, print_rows
 from digest.cli.options import Json, Limit
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _words(run: Run) -> str:
 def _counted(number: int, name: str) -> str:
     """`3 sent`, and of nouns one is not many: `1 edition`."""
     one = {"stories": "story", "editions": "edition", "letters": "letter"}.get(name)
-    return counted(number, one, name) if one else f"{number:,} {name}"
+    return count(number, one, name) if one else f"{number:,} {name}"
 
 
 def _machine(run: Run, standing: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Options, counted, now, print_rows, uses_words
+from digest.cli.common import Options, count, now, print_rows, uses_words
 from digest.cli.many import Whom, do
 from digest.cli.options import DryRun, Json, OldName, Yes
 from digest.cli.subscriber import evidence
@@ -128,5 +128,5 @@ def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun 
             number = edition_states.give_up(session, newsletters.lock(session, old).id or 0, "the newsletter ended")
         if number:
             dropped = edition_states.drop_cancelled(database, now=now())
-            some = counted(dropped, "letter")
+            some = count(dropped, "letter")
             options.say(f"{old} No. {number} was written in part, and is cancelled: {some} dropped")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Options, counted, in_words, now, print_facts, print_json, print_rows
+from digest.cli.common import Options, count, in_words, now, print_facts, print_json, print_rows
 from digest.cli.options import All, DryRun, EditionNumber, Json, NewsletterName, Newsletters
 
 app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, who got it, and who did not.")
@@ -149,7 +149,7 @@ def retry(
         print_json({"owed_again": done.owed, "left_alone": done.alone, "dry_run": dry_run})
     if done.owed:
         words = "would be" if dry_run else "is" if done.owed == 1 else "are"
-        options.say(f"{counted(done.owed, 'letter')} {words} owed again")
+        options.say(f"{count(done.owed, 'letter')} {words} owed again")
     elif not done.alone:
         options.say(f"no letter of {name} No. {edition} is {state}: nothing is owed again")
     if done.alone:
@@ -218,4 +218,4 @@ def _end_quarantine(
         return
     would = "would be" if dry_run else "is" if letters == 1 else "are"
     what = "refused, and not written to again" if believe else "owed again"
-    options.say(f"{counted(letters, 'letter')} {would} {what}" + ("; the edition goes on" if resumed else ""))
+    options.say(f"{count(letters, 'letter')} {would} {what}" + ("; the edition goes on" if resumed else ""))

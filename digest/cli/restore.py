@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest.cli.backup import Identity, facts
-from digest.cli.common import Options, agree, now, print_facts, print_json, print_rows
+from digest.cli.common import Options, agree, count, now, print_facts, print_json, print_rows
 from digest.cli.options import DryRun, Json, Yes
-from digest.cli.progress import count
 from digest.errors import BadInput, NotFound, StorageError, UserError
 
 if TYPE_CHECKING:
