@@ -237,18 +237,22 @@ def cadence(words: str) -> str:
     """A reader's cadence in its one form, or ValueError.
 
     "daily", "weekdays", "weekly mon", "fortnightly mon", "fortnightly mon from 2026-01-12" (the other weeks),
-    "monthly 1", "monthly last fri", or "" (every edition).
+    "monthly 1", "monthly last fri", or "" ("every edition").
     """
     said = words.lower().split()
     if said[:1] == ["biweekly"] or said[:3] in (["every", "second", "week"], ["every", "2", "weeks"]):
         said[: 1 if said[0] == "biweekly" else 3] = ["fortnightly"]
+    if said == ["every", "edition"]:  # as lists and pages call it
+        return ""
     if said in ([], ["daily"], ["weekdays"]):
         return " ".join(said)
     name, *rest = said
+    if name in ("weekly", "fortnightly", "monthly") and not rest:
+        raise ValueError(f"{words!r} does not say on which day; write {_CADENCES}")
     if name == "weekly" and len(rest) <= 1:
-        return f"weekly {_weekday(rest[0] if rest else '')}"
+        return f"weekly {_weekday(rest[0])}"
     if name == "fortnightly" and len(rest) <= 1:
-        return f"fortnightly {_weekday(rest[0] if rest else '')}"
+        return f"fortnightly {_weekday(rest[0])}"
     if name == "fortnightly" and len(rest) == 3 and rest[1] == "from":
         return _fortnight(_weekday(rest[0]), rest[2])
     if name == "monthly" and len(rest) <= 2:

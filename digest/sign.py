@@ -36,6 +36,10 @@ _VERP = re.compile(
 _FEED = re.compile(r"(?<![a-z0-9])feed[+=-]([a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?)-([a-z2-7]{12})(?![a-z0-9])")
 
 
+# What mail programs and people take along with a link that ends a sentence or stands in brackets; no token ends so.
+_BEHIND_LINKS = " \t\r\n.,;:!?)]}>'\"*»”’…。"
+
+
 class Purpose(StrEnum):
     """What a link may be used for; a token made for one is nothing for another."""
 
@@ -61,6 +65,7 @@ def token(purpose: Purpose, subscription_id: int, *, key: str) -> str:
 
 def read_token(purpose: Purpose, text: str, *, keys: Sequence[str]) -> int | None:
     """The subscription a token was made for with one of `keys`, or None for anything else."""
+    text = text.rstrip(_BEHIND_LINKS)
     try:
         data = base64_decode(text)
     except BadData:
@@ -126,7 +131,7 @@ def read_move(text: str, *, keys: Sequence[str]) -> Move | None:
 
 def _loaded(purpose: Purpose, text: str, keys: Sequence[str]) -> object:
     try:
-        return _serializer(purpose, keys).loads(text)
+        return _serializer(purpose, keys).loads(text.rstrip(_BEHIND_LINKS))
     except BadSignature:
         return None
 

@@ -74,6 +74,30 @@ def test_a_backup_replaces_a_backup_and_nothing_else(ready, tmp_path):
     assert done.returncode == 74 and "cannot write" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("new/kept",), ("new.d/",), ("new.d", "--keep", "2")], ids=" ".join)
+def test_a_folder_that_is_not_there_yet_is_made(ready, tmp_path, words):
+    """As a file of that name it would stand in the way of the next backup."""
+    for _ in range(2):
+        assert ready("backup", *words).returncode == 0
+    made = list((tmp_path / words[0]).iterdir())
+    assert len(made) == 2 and all(one.name.startswith("digest-backup-20261123T0700") for one in made)
+
+
+def test_a_check_of_nothing_makes_nothing(ready, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    done = ready("backup", "check")
+    assert (done.returncode, sorted(tmp_path.iterdir())) == (64, before) and "say which backup" in done.stderr
+
+
+@pytest.mark.parametrize(("said", "why"), [("", "nobody is here to be asked"), ("n\n", "nothing was changed")])
+def test_a_restore_that_nobody_agreed_to_says_that_nothing_was_done(ready, tmp_path, said, why):
+    ready("backup", "mine.tar")
+    before = (tmp_path / "digest.db").read_bytes()
+    done = ready("restore", "mine.tar", stdin=said)
+    assert done.returncode == 64 and why in done.stderr and "was done is stored" not in done.stderr
+    assert (tmp_path / "digest.db").read_bytes() == before
+
+
 def test_only_old_backups_of_ours_are_removed(ready, at, place):
     (place / "mine.txt").write_text("mine")
     (place / "digest-backup-old.tar").write_text("mine, too")

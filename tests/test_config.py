@@ -126,6 +126,15 @@ def test_a_newsletters_own_file_has_the_same_bounds(written, tmp_path, text, sai
     assert list(config.load(path, partly=True).newsletters) == ["daily"]
 
 
+@pytest.mark.parametrize(("key", "value"), [("theme", "plian"), ("palette", "slat"), ("from", "nobody")])
+def test_one_mistake_is_not_called_several(written, key, value):
+    """What is made of the wrong value, as the accent is of a palette, is no mistake of its own."""
+    lines = [line for line in GOOD.splitlines() if not line.startswith(f"{key} =")]
+    with pytest.raises(ConfigError) as told:
+        config.load(written("\n".join([*lines, f'{key} = "{value}"'])))
+    assert f"newsletters.daily.{key} " in str(told.value) and "more like it" not in str(told.value)
+
+
 def test_a_mistake_in_the_environment_names_the_variable(written, monkeypatch):
     monkeypatch.setenv("DIGEST_SMTP__TIMEOUT_SECONDS", "soon")
     with pytest.raises(ConfigError, match=r"DIGEST_SMTP__TIMEOUT_SECONDS: smtp\.timeout_seconds"):

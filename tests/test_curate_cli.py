@@ -127,7 +127,7 @@ def test_the_page_of_the_next_edition_is_served_to_who_knows_its_address(digest:
     words = ["preview", "--serve", "--no-open", "--port"]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = digest(*words, taken.getsockname()[1])
-        assert done.returncode == 74 and "cannot listen on port" in done.stderr
+        assert done.returncode == 69 and "it is taken\n  another one with --port" in done.stderr
     with Command(*words, "0", cwd=tmp_path) as server:
         url = server.stdout.readline().strip()
         try:

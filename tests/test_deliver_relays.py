@@ -504,7 +504,10 @@ def _due_long_ago(box) -> None:
 def test_pause_resume_cancel_and_audit_from_the_command_line(box, config, cli, server):
     owe(box, config, *PEOPLE)
     _due_long_ago(box)
-    cli("edition", "pause", "1", "--reason", "wrong subject")
+    paused = json.loads(cli("edition", "pause", "1", "--reason", "wrong subject", "--json").stdout)
+    assert paused == {
+        "newsletter": "daily", "number": 1, "was": "open", "owed": 3, "state": "paused", "dropped": 0, "dry_run": False,
+    }  # fmt: skip
     assert "3 wait for editions held or paused" in cli("deliver").stderr and server.taken == []
     assert '"state": "paused"' in cli("edition", "show", "1", "--json").stdout
     assert "\tpaused\t" in cli("edition", "list").stdout
@@ -513,11 +516,13 @@ def test_pause_resume_cancel_and_audit_from_the_command_line(box, config, cli, s
     said = cli("deliver", code=75).stderr
     assert "2 sent, 1 deferred; 1 put off by a mail server, the last until" in said and ".eml" not in said
     assert len(server.taken) == 2
-    cli("edition", "cancel", "1", "--dry-run")
+    assert "1 letter it still owes would be dropped" in cli("edition", "cancel", "1", "--dry-run").stderr
     assert tallied(box) == {"sent": 2, "owed": 1}
-    cli("edition", "cancel", "1")
+    assert cli("edition", "cancel", "1").stderr == "daily No. 1 is cancelled now\n1 letter dropped\n"
     cli("edition", "cancel", "1")
     assert tallied(box) == {"sent": 2, "dropped": 1}
+    told = json.loads(cli("edition", "cancel", "1", "--json").stdout)
+    assert (told["was"], told["state"], told["dropped"]) == ("cancelled", "cancelled", 0)
     cli("edition", "resume", "1", code=64)
     assert "yes" in cli("audit", "1").stdout
     cli("audit", "7", code=66)
@@ -546,13 +551,16 @@ def test_a_letter_is_shown_and_retried_from_the_command_line(box, config, cli, s
     server.on_body = lambda taken: "250 Ok"
     cli("outbox", "retry", "--edition", "1", "--state", "refused", "--dry-run")
     assert tallied(box)["refused"] == 1
-    cli("outbox", "retry", "--edition", "1", "--state", "refused")
-    assert "1 of those not there, sent," in cli("outbox", "retry", str(refused.id), "999").stderr
+    done = cli("outbox", "retry", "--edition", "1", "--state", "refused", "--json")
+    assert json.loads(done.stdout) == {"owed_again": 1, "left_alone": {}, "dry_run": False}
+    assert "left alone: not there any more: 1" in cli("outbox", "retry", str(refused.id), "999").stderr
     cli("deliver")
     assert tallied(box) == {"sent": 3} and len(server.taken) == 3
     (last,) = [taken for taken in server.taken if taken.recipient == PEOPLE[0]]
     assert f"Message-ID: {shown['message_id']}\r\n".encode() in last.content
-    cli("outbox", "retry", str(refused.id), code=64)  # it is sent, and stays so
+    assert "sent: 1" in cli("outbox", "retry", str(refused.id), code=64).stderr  # and stays so
+    nothing = cli("outbox", "retry", "--edition", "1").stderr
+    assert nothing == "no letter of daily No. 1 is held: nothing is owed again\n"
     cli("deliver")
     assert len(server.taken) == 3
     assert "owes nobody" in cli("edition", "cancel", "1", code=64).stderr

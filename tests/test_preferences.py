@@ -172,6 +172,7 @@ def test_nobody_comes_back_to_a_suppressed_address(client, database, config):
 
 def test_ones_data_is_downloaded_and_erased(client, database, config):
     page = link(database, config)
+    leave = link(database, config, sign.Purpose.UNSUBSCRIBE)
     data = client.get(f"{page}/data")
     assert "attachment" in data.headers["content-disposition"] and data.json()["email"] == "ada@example.org"
     assert "bob" not in data.text
@@ -179,8 +180,13 @@ def test_ones_data_is_downloaded_and_erased(client, database, config):
     assert "Your data is erased" in client.post(f"{page}/erase", data={"sure": "yes"}).text
     assert "ada@" not in str(everything(database)) and "bob@" in str(everything(database))
     for path in (page, f"{page}/data", f"{page}/erase"):
-        assert client.get(path).status_code == 404
-    assert client.post(page, data=FORM).status_code == 404
+        shown = client.get(path)
+        assert shown.status_code == 410 and "Nothing about you is stored here any more" in shown.text
+    assert client.post(page, data=FORM).status_code == 410
+    assert client.get(leave).status_code == 410 and "Your data is erased" in client.get(leave).text
+    clicked = client.post(leave, data={"List-Unsubscribe": "One-Click"})
+    assert clicked.status_code == 200, "a mail program is told of no failure: they get nothing any more"
+    assert client.get(f"{page[:-4]}AAAA").status_code == 404, "one that we did not make"
 
 
 def test_a_link_is_good_for_what_it_was_made_for_only(client, database, config):

@@ -43,6 +43,18 @@ def test_every_command_is_shown_by_example(command):
     assert re.search(rf"{command}\b", COMMANDS), f"docs/commands.md does not show `{command}`"
 
 
+def helps(command: Any) -> Iterator[str]:
+    below = getattr(command, "commands", {})
+    yield from [text for one in below.values() for text in helps(one)] if below else [command.help]
+
+
+def test_each_example_of_the_help_is_a_line_that_can_be_typed():
+    """Filled into a paragraph two would run together, and `--dry-run` be broken within."""
+    for text in helps(typer.main.get_command(app)):
+        assert re.search(r"\n\n\x08\n(?:Example: digest \S.*\n?)+(?:\n|$)", text), text
+        assert text.count("Example: ") == len(re.findall(r"^Example: ", text, re.M)), text
+
+
 def test_every_command_that_is_shown_exists():
     known = set(commands(typer.main.get_command(app), "digest"))
     groups = {" ".join(c.split()[:2]) for c in known}

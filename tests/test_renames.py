@@ -101,13 +101,15 @@ def test_a_topic_that_is_renamed_takes_its_readers_stories_and_history_along(fol
     shown = json.loads(run(folder, "subscriber", "show", "bob@example.org", "--json").stdout)
     assert shown["history"][-1]["detail"] == "the topic ai is called ml now"
     assert "no longer" not in run(folder, "status").stderr
-    assert "nothing of daily is under 'ai'" in run(folder, "topic", "rename", "ai", "ml", "-n", "daily", code=66).stderr
+    assert "ai is ml already" in run(folder, "topic", "rename", "ai", "ml", "-n", "daily").stderr
+    other = run(folder, "topic", "rename", "ai", "search", "-n", "daily", code=66).stderr
+    assert "nothing of daily is under 'ai'" in other
 
 
 def test_a_topic_goes_into_one_that_is_there_only_by_merge(folder):
     settings(folder, daily=["web", "search"], weekly=["ai"])
     said = run(folder, "topic", "rename", "ai", "web", "-n", "daily", code=64).stderr
-    assert "web is in use already: 1 readers" in said and "digest topic merge ai web -n daily" in said
+    assert "web is in use already: 1 reader, 0 stories" in said and "digest topic merge ai web -n daily" in said
     run(folder, "topic", "merge", "ai", "web", "-n", "daily")
     assert chosen(folder) == [["web"], ["web"], [], ["search"]]
     assert "still have the topic" in run(folder, "topic", "rename", "search", "web", "-n", "daily", code=64).stderr
@@ -127,7 +129,10 @@ def test_a_newsletter_that_is_renamed_keeps_all_and_takes_in_who_joined_its_new_
         ("morning", 5, 1),
         ("weekly", 1, 0),
     ]
-    assert "there never was" in run(folder, "newsletter", "rename", "daily", "morning", code=66).stderr
+    assert "daily is morning already" in run(folder, "newsletter", "rename", "daily", "morning").stderr
+    for words in (("rename", "daily", "weekly"), ("end", "daily")):
+        assert "daily is called morning now" in run(folder, "newsletter", *words, code=66).stderr
+    assert "there never was" in run(folder, "newsletter", "rename", "evening", "morning", code=66).stderr
     assert "still have" in run(folder, "newsletter", "rename", "morning", "weekly", code=64).stderr
 
 

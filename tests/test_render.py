@@ -5,6 +5,7 @@ import html
 import multiprocessing
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from conftest import MONDAY
@@ -310,3 +311,12 @@ def test_others_of_an_author_take_two_lines_at_most_and_the_rest_is_a_link_to_al
         assert (
             mail.text.count("https://ada.example/") == len(links) - 1 and "https://news.example/e/1#more" in mail.text
         )
+
+
+def test_names_of_ours_stand_where_their_page_begins() -> None:
+    """A Latin title over Arabic words is at the right, as these are: its direction is its own, its side the page's."""
+    root = Path(__file__).parent.parent
+    for file in [*(root / "templates").rglob("*.html"), *(root / "digest" / "web" / "templates").rglob("*.html")]:
+        text = file.read_text(encoding="utf-8")
+        wrong = re.findall(r'<p class="(?:from|fine|tagline)\b[^>]*\bdir="auto"[^>]*>', text)
+        assert not wrong, f"{file.name}: {wrong}: put the direction on a span within"

@@ -189,6 +189,8 @@ def test_several_items_of_one_source_or_author_stand_under_one_of_them():
     blocks = [b for band in page(*stories).places.bands for b in band.blocks if b.more]
     assert [(b.source, [s.id for s in b.more]) for b in blocks] == [("S5", [16, 17])]
     assert "More from S5" in made(*stories).html and "More from S5" in made(*stories).text
+    arabic = made(*stories, language="ar").html
+    assert 'المزيد من <span dir="auto">S5</span>' in arabic, "dots of a name that is cut stay at its own end"
 
 
 def test_headings_with_a_line_under_them_are_gathered_in_one():

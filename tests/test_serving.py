@@ -380,7 +380,7 @@ def test_the_access_log_tells_no_token_and_no_query(place):
     lines = said.splitlines()[1:]
     assert len(lines) == 4
     assert " 127.0.0.1 GET /newsletters/daily 200 " in lines[0]
-    assert " 198.51.100.1 GET /unsubscribe/… 404 " in lines[1]
+    assert " 198.51.100.1 GET /unsubscribe/… 410 " in lines[1]
 
 
 def test_a_visitor_who_leaves_in_the_middle_of_a_form_is_no_trouble(place):

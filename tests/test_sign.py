@@ -4,6 +4,8 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 
+import pytest
+from conftest import MONDAY
 from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
@@ -35,6 +37,15 @@ def test_a_link_names_its_subscription_and_only_with_our_key(row_id):
     assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token, keys=["another key"]) is None
     assert sign.read_token(sign.Purpose.UNSUBSCRIBE, token[:-1], keys=[KEY]) is None
     assert sign.read_token(sign.Purpose.PREFERENCES, token, keys=[KEY]) is None
+
+
+@pytest.mark.parametrize("behind", [".", ")", ">.", "”,", " ", "。"])
+def test_what_is_copied_along_behind_a_link_does_not_break_it(behind):
+    asked, moved = sign.Asked(7, MONDAY), sign.Move(7, "new@example.org", "mark", MONDAY)
+    link = sign.token(sign.Purpose.PREFERENCES, 7, key=KEY) + behind
+    assert sign.read_token(sign.Purpose.PREFERENCES, link, keys=[KEY]) == 7
+    assert sign.read_confirm(sign.confirm_token(7, at=MONDAY, key=KEY) + behind, keys=[KEY]) == asked
+    assert sign.read_move(sign.move_token(moved, key=KEY) + behind, keys=[KEY]) == moved
 
 
 def test_a_link_does_not_tell_which_row_it_is_for():

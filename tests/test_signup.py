@@ -494,7 +494,7 @@ def test_no_link_of_who_was_erased_is_ever_a_link_of_somebody_else(door, databas
     assert door.client.post(f"{choices}/erase", data={"sure": "yes"}).status_code == 200
     door.ask("eve@example.org")
     door.client.post(door.link())
-    assert [door.client.get(path).status_code for path in (choices, f"{choices}/data", confirm)] == [404, 404, 404]
+    assert [door.client.get(path).status_code for path in (choices, f"{choices}/data", confirm)] == [410, 410, 404]
 
 
 def test_a_stranger_gives_no_name_to_whom_we_know(door, database, config):

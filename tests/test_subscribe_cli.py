@@ -62,6 +62,8 @@ def test_a_person_comes_chooses_pauses_and_leaves(digest):
         (("import", "."), 65, "cannot read ."),
         (("import", "-", "--map", "mail"), 64, "write FIELD=COLUMN"),
         (("add", "ada@example.org", "--cadence", "hourly"), 65, "'hourly' is not a cadence"),
+        (("add", "ada@example.org", "--cadence", "weekly"), 65, "'weekly' does not say on which day"),
+        (("add", "ada@example.org", "--cadence", "monthly"), 65, "'monthly' does not say on which day"),
         (("add", "ada@example.org", "--hour", "25"), 65, "25 is not an hour"),
         (("add", "ada@example.org", "--hour", "noon"), 65, "'noon' is not an hour"),
         (("add", "ada@example.org", "--zone", "Berlin"), 65, "'Berlin' is not a time zone"),
@@ -261,7 +263,10 @@ def test_an_import_has_a_number_and_is_taken_back_by_it(digest, tmp_path):
 
     digest("import", "-", stdin="email\nada@example.org\n")
     assert "digest import undo 2 takes it back" in digest("import", "-", stdin="email\neve@example.org\n").stderr
-    assert [(r["number"], r["name"], r["added"]) for r in rows(imports("list", "--json"))] == [
+    nothing = digest("import", "-", stdin="email\neve@example.org\n").stderr
+    assert "takes it back" not in nothing and "nothing was changed by it" in nothing
+    assert "there is nothing of import 3 to take back" in imports("undo", "3", "--dry-run").stderr
+    assert [(r["number"], r["name"], r["added"]) for r in rows(imports("list", "--json"))[1:]] == [
         (2, "standard input", 1),
         (1, "standard input", 1),
     ]

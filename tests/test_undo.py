@@ -200,3 +200,17 @@ def test_a_thousand_are_undone_as_one(operator, database, config):
     assert told["lifted"] == 1200 and told["missed"] == [{"newsletter": "daily", "number": 1, "letters": 1200}]
     assert json.loads(operator("edition", "resend", 1, "--only", "refused", "--json").stdout)["owed_again"] == 1200
     assert sound(database)
+
+
+def test_who_is_suppressed_is_not_owed_again_by_a_retry_but_told(bad_day, operator, database):
+    """It would be dropped, and what the server said of it lost."""
+    before = states(database)
+    by_hand = operator("outbox", "retry", "--edition", "1", "--state", "refused", "--dry-run").stderr
+    assert by_hand.startswith("1 letter would be owed again\nleft alone: suppressed: 3\n"), by_hand
+    with database.read() as session:
+        ids = session.exec(select(OutboxRow.id).where(OutboxRow.state == "refused", OutboxRow.reply == GONE[4:])).all()
+    refused = operator("outbox", "retry", *ids, code=64).stderr
+    assert "none of these letters can be owed again: suppressed: 3" in refused and "unsuppress" in refused
+    assert states(database) == before
+    operator("subscriber", "unsuppress", "bob@example.org")
+    assert "1 letter is owed again\nleft alone: suppressed: 2" in operator("outbox", "retry", *ids).stderr

@@ -44,7 +44,7 @@ def _note(config: Config, week: Week, slot: datetime) -> Note:
     settings = next(iter(config.newsletters.values()))
     begun = slot - _WEEK
     words = [
-        f"{week.sent:,} letters went out, {week.bounced:,} came back.",
+        f"{week.sent:,} {'letter' if week.sent == 1 else 'letters'} went out, {week.bounced:,} came back.",
         f"{week.joined:,} joined, {week.left:,} left.",
     ]
     if week.died:

@@ -44,7 +44,10 @@ class Group(TyperGroup):
             return super().invoke(ctx)
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, typer.Abort):  # Typer would make 1 of the latter, Ctrl-C at a question
+        except typer.Abort:  # Ctrl-C, or no answer, at a question: Typer would make 1 of it
+            print("\ndigest: stopped at the question; nothing more was done", file=sys.stderr)
+            raise typer.Exit(130) from None
+        except KeyboardInterrupt:
             print("digest: stopped; what was done is stored, the next run goes on from there", file=sys.stderr)
             raise typer.Exit(130) from None
         except BrokenPipeError:

@@ -39,6 +39,7 @@ def backup(
 
     Senders go on meanwhile. With it go the files and folders that the settings name, such as templates. It is a tar,
     and readable by you alone: it holds addresses and secret keys. `digest backup check FILE` says whether one is whole.
+    A place that is not there yet is a folder where its name has no ending, such as .tar.
 
     Example: digest backup /srv/backups --keep 7
     """
@@ -52,12 +53,15 @@ def backup(
         with backups.opened(path, identity=identity) as (manifest, _folder):
             _tell(options, path, manifest, as_json=as_json, checked=True)
         return
+    if words == ["check"]:
+        raise UserError("say which backup is to be checked", hint="digest backup check FILE; ./check is a place")
     if len(words) != 1:
         raise UserError("a backup goes to one file or folder", hint="digest backup FOLDER, digest backup check FILE")
     place = Path(words[0])
-    if keep is not None and not place.is_dir():
-        _make_folder(place)
     config = options.load()
+    # `/srv/backups` is meant as a folder before there is one, too: as a file, the first cron with --keep would fail.
+    if keep is not None or words[0].endswith("/") or not (place.exists() or place.suffix):
+        _make_folder(place)
     moment = now()
     path = backups.named(place, now=moment, encrypted=bool(to_age)) if place.is_dir() else place
     if not backups.may_replace(path):
@@ -72,9 +76,9 @@ def backup(
 
 def _make_folder(place: Path) -> None:
     try:
-        place.mkdir(mode=0o700, parents=True)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
-        raise UserError(f"--keep is for a folder, and {place} is a file", hint="name a folder") from None
+        raise UserError(f"{place} is a file, and no folder", hint="name a folder; --keep is for one") from None
     except OSError as error:
         raise StorageError(f"cannot make the folder {place}: {error.strerror}", hint="choose another place") from None
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from digest import DISTRIBUTION
 from digest.cli import files
-from digest.cli.common import edition_words, in_words
+from digest.cli.common import count, edition_words, in_words
 from digest.cli.names import lost
 from digest.doctor.checking import Check
 from digest.doctor.findings import Cure, Finding, Level, Place
@@ -556,17 +556,18 @@ def _stuck(scene: Scene, one: Stuck, quarantined: int) -> Iterator[Finding]:
         seen = f"{name} is held or paused, and its letters wait for you"
         yield Finding("letters", f"{name}, stopped", Level.WARN, seen, Cure(f"digest edition resume {which}"))
     if quarantined:
-        seen = f"{quarantined:,} letters of {name} are held: so many readers were said to have no mailbox at once"
+        some = count(quarantined, "letter")
+        seen = f"held of {name}: {some}, for so many readers were said to have no mailbox at once"
         yield Finding("letters", f"{name}, held", Level.WARN, seen, Cure(f"digest outbox release {which}"))
     elif one.held:
-        seen = f"{one.held:,} letters of {name} are held, since a crash left them in doubt: they go out again"
+        seen = f"held of {name}: {count(one.held, 'letter')}, left in doubt by a crash, which can go out again"
         number = f"--edition {one.edition}" + (f" -n {one.newsletter}" if len(scene.config.newsletters) > 1 else "")
         yield Finding("letters", f"{name}, held", Level.WARN, seen, Cure(f"digest outbox retry {number}"))
     if one.doubtful:
-        seen = f"{one.doubtful:,} letters of {name} are in doubt: a server may have them already"
+        seen = f"in doubt of {name}: {count(one.doubtful, 'letter')}, which a server may have already"
         yield Finding("letters", f"{name}, in doubt", Level.WARN, seen, Cure("digest deliver"))
     if one.overdue and not one.stopped:
-        seen = f"{one.overdue:,} letters of {name} were due over a day ago, and nobody sends them"
+        seen = f"overdue of {name}: {count(one.overdue, 'letter')}, due over a day ago, and nobody sends"
         yield Finding("letters", f"{name}, overdue", Level.FAIL, seen, Cure("digest deliver"))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from digest.cli.record import Record
     from digest.config import Config
     from digest.store import Database, letters
+    from digest.store.renames import Renamed
     from digest.store.upgrades import Keeper
     from digest.store.witness import Witness
 
@@ -184,6 +185,34 @@ def myself() -> str:
 def edition_words(config: Config, newsletter: str, number: int) -> str:
     """An edition as commands take it: its number, and whose it is where there are several newsletters."""
     return f"{number} -n {newsletter}" if len(config.newsletters) > 1 else str(number)
+
+
+def agree(question: str) -> None:
+    """Ask a person before something is done. UserError where they say no, or nobody is there to say anything."""
+    import typer
+
+    from digest.errors import UserError
+
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise  # Ctrl-C
+        sys.stderr.write("\n")
+        raise UserError("nobody is here to be asked, and nothing was changed", hint="say it with --yes") from None
+    if not agreed:
+        raise UserError("nothing was changed")
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number and what it counts: `1 letter`, `2,000 letters`; `many` is the plural where it is not `one` and an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def uses_words(uses: Renamed) -> str:
+    """What a name that changes takes along."""
+    counts = (count(uses.readers, "reader"), count(uses.stories, "story", "stories"), count(uses.feeds, "feed"))
+    return ", ".join(counts)
 
 
 def in_words(counts: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import Options, now, print_facts, print_json, print_rows
+from digest.cli.common import Options, agree, now, print_facts, print_json, print_rows
 from digest.cli.options import DryRun, Json, Yes
 from digest.errors import NotFound, UserError
 
@@ -201,7 +201,7 @@ def unmove(context: typer.Context, yes: Yes = False) -> None:
             options.say(f"the database {config.database_name} was not moved: there is nothing to do")
             return
         if not yes:
-            typer.confirm(f"Is nothing sent from {to}, and will it not be?", abort=True)
+            agree(f"Is nothing sent from {to}, and will it not be?")
         copies.unmove(database)
     options.say(f"the database {config.database_name} goes on; nothing may be sent from {to} any more")
 

@@ -10,6 +10,7 @@ import typer
 
 from digest.cli.common import (
     Options,
+    count,
     edition_words,
     in_words,
     left_words,
@@ -109,12 +110,13 @@ def pause(
     number: Number,
     newsletter: NewsletterName = None,
     reason: Why = "by hand",
+    as_json: Json = False,
 ) -> None:
     """Stop an edition: what is on the wire is finished, the rest waits. Twice is once.
 
     Example: digest edition pause 12 --reason "wrong subject"
     """
-    _move(context, number, newsletter, "paused", reason)
+    _move(context, number, newsletter, "paused", reason, as_json=as_json)
 
 
 @app.command()
@@ -122,12 +124,13 @@ def resume(
     context: typer.Context,
     number: Number,
     newsletter: NewsletterName = None,
+    as_json: Json = False,
 ) -> None:
     """Let an edition that is held or paused go out. The next `digest deliver` sends it, however late it is.
 
     Example: digest edition resume 12
     """
-    _move(context, number, newsletter, "open", "")
+    _move(context, number, newsletter, "open", "", as_json=as_json)
 
 
 @app.command()
@@ -137,12 +140,13 @@ def cancel(
     newsletter: NewsletterName = None,
     reason: Why = "by hand",
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Drop what an edition still owes, for good. Letters that were sent cannot be called back.
 
     Example: digest edition cancel 12 --dry-run
     """
-    _move(context, number, newsletter, "cancelled", reason, dry_run=dry_run)
+    _move(context, number, newsletter, "cancelled", reason, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -197,7 +201,7 @@ def resend(
         print_json(facts | {"left_alone": alone, "letters": told})
     else:
         print_rows(columns, rows)
-    many = "1 letter" if len(again) == 1 else f"{len(again):,} letters"
+    many = count(len(again), "letter")
     will = "would be" if dry_run else "is" if len(again) == 1 else "are"
     options.say(f"{many} of {name} No. {number} {will} owed again")
     if alone:
@@ -209,7 +213,14 @@ def resend(
 
 
 def _move(
-    context: typer.Context, number: int, newsletter: str | None, to: str, reason: str, *, dry_run: bool = False
+    context: typer.Context,
+    number: int,
+    newsletter: str | None,
+    to: str,
+    reason: str,
+    *,
+    dry_run: bool = False,
+    as_json: bool,
 ) -> None:
     from digest.errors import UserError
     from digest.models import Edition, EditionState
@@ -227,11 +238,14 @@ def _move(
                 raise NotFound(f"{name} has no edition {number}", hint="`digest edition list` shows what there is")
             state = found.state
             owed = sum(found.letters.get(s, 0) for s in ("owed", "claimed", "sending"))
+            told = {"newsletter": name, "number": number, "was": state, "owed": owed}
             owes = owed or found.letters.get("held") or session.get_one(Edition, found.id).laying_out
             if wanted is not EditionState.OPEN and state is not wanted and not owes:
                 raise UserError(f"{name} No. {number} owes nobody a letter any more", hint="what was sent is sent")
             if dry_run:
-                options.say(f"{name} No. {number} is {state}; {owed} letters it still owes would be dropped")
+                options.say(f"{name} No. {number} is {state}; {count(owed, 'letter')} it still owes would be dropped")
+                if as_json:
+                    print_json(told | {"state": state, "dropped": owed, "dry_run": True})
                 return
             opened_at = moment if wanted is EditionState.OPEN else None
             if state is wanted:
@@ -246,9 +260,13 @@ def _move(
                     else "wait until all its letters are there",
                 )
             else:
-                options.say(f"{name} No. {number} is {wanted} now; {owed} letters still owed")
-        if wanted is EditionState.CANCELLED and (dropped := edition_states.drop_cancelled(database, now=moment)):
-            options.say(f"{dropped} letters dropped")
+                left = "" if wanted is EditionState.CANCELLED else f"; {count(owed, 'letter')} still owed"
+                options.say(f"{name} No. {number} is {wanted} now{left}")
+        dropped = edition_states.drop_cancelled(database, now=moment) if wanted is EditionState.CANCELLED else 0
+        if dropped:
+            options.say(f"{count(dropped, 'letter')} dropped")
+    if as_json:
+        print_json(told | {"state": wanted, "dropped": dropped, "dry_run": False})
 
 
 def _words(letters: dict[str, int]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from digest.cli.common import Options, print_json, print_rows
+from digest.cli.common import Options, count, print_json, print_rows
 from digest.cli.options import Json, Limit
 
 if TYPE_CHECKING:
@@ -63,12 +63,18 @@ def _words(run: Run) -> str:
     parts = [f"broke off: {run.trouble}"] if run.trouble else []
     for step, names in _SHOWN.items():
         counts = [
-            f"{number:,} {name.replace('_', ' ')}" for name in names if (number := run.steps.get(step, {}).get(name))
+            _counted(number, name.replace("_", " ")) for name in names if (number := run.steps.get(step, {}).get(name))
         ]
         if counts:
             parts.append(f"{step}: {', '.join(counts)}")
     parts += [f"{name}: {done['trouble']}" for name, done in run.newsletters.items() if done.get("trouble")]
     return "; ".join(parts) or ("nothing was due" if run.ended_at is not None else "")
+
+
+def _counted(number: int, name: str) -> str:
+    """`3 sent`, and of nouns one is not many: `1 edition`."""
+    one = {"stories": "story", "editions": "edition", "letters": "letter"}.get(name)
+    return count(number, one, name) if one else f"{number:,} {name}"
 
 
 def _machine(run: Run, standing: str) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def undo(context: typer.Context, number: Which, dry_run: DryRun = False, json: J
         with database.read() as session:
             move = arrivals.number_in(import_log.find(session, number).name)
     print_facts({**done.counts, "kept": done.kept}, as_json=json)
+    if not done.counts and not done.kept:
+        options.say(f"there is nothing of import {number} to take back")
     if move is not None:
         options.say(f"it was a list of move {move}: `digest migrate undo {move}` takes back what else that brought")
     for key in done.kept_first:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import Options, moment, myself, now, print_facts, print_json, print_rows, while_read
+from digest.cli.common import Options, count, moment, myself, now, print_facts, print_json, print_rows, while_read
 from digest.cli.options import DryRun, Json, Limit
-from digest.cli.progress import count, heard_words, stop_between_letters
+from digest.cli.progress import heard_words, stop_between_letters
 from digest.errors import BadInput, Exit, NotFound, UserError
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def undo(
                 )
             todo = [row.id for row in rows if row.id is not None and row.before and row.undone_at is None]
         done = todo if dry_run else hear.undo(database, todo, how=f"undone by {myself()}", now=now())
-    options.say(f"{count(len(done), 'mail', 'mails')} {'would be' if dry_run else ''} taken back".replace("  ", " "))
+    options.say(f"{count(len(done), 'mail')} {'would be' if dry_run else ''} taken back".replace("  ", " "))
 
 
 @app.command()

@@ -11,9 +11,7 @@ from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from digest.cli.common import Options, moment
+from digest.cli.common import Options, agree, moment
 from digest.cli.options import DryRun, FromFile, NewsletterName, Where, Yes
 
 if TYPE_CHECKING:
@@ -126,7 +124,7 @@ def do(options: Options, database: Database, whom: Whom, make: Callable[[Search]
         if not whom.yes:
             if not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise UserError("nobody is here to be asked, and nothing was changed", hint="say --yes, or --dry-run")
-            typer.confirm("Go on?", abort=True, err=True)
+            agree("Go on?")
         with options.progress(done) as bar:
             changed = many.each(private, verb, progress=lambda seen: bar(seen, number))
     options.say(f"{_people(changed)}: {done}")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.common import Options, now, print_rows
+from digest.cli.common import Options, count, now, print_rows, uses_words
 from digest.cli.many import Whom, do
 from digest.cli.options import DryRun, Json, OldName, Yes
 from digest.cli.subscriber import evidence
+from digest.errors import NotFound, UserError
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -51,7 +52,6 @@ def rename(
     Start `digest serve` again afterwards: it reads the settings when it starts.
     Example: digest newsletter rename daily morning
     """
-    from digest.errors import NotFound, UserError
     from digest.store import newsletters, renames, signup
 
     options: Options = context.obj
@@ -63,7 +63,11 @@ def rename(
         with database.write() as session:
             signup.lock(session)
             if old not in newsletters.by_name(session):
-                raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
+                called = renames.newsletter_called(session, old)
+                if called == new:
+                    options.say(f"{old} is {new} already: there is nothing to do")
+                    return
+                raise _unknown(old, called)
             before, after = (newsletters.lock(session, name) for name in sorted((old, new)))
             if before.name != old:
                 before, after = after, before
@@ -76,8 +80,7 @@ def rename(
             if dry_run:
                 session.rollback()
     will = "would be" if dry_run else "is"
-    told = f"{done.readers:,} readers, {done.stories:,} stories, {done.feeds:,} feeds"
-    options.say(f"{old} {will} {new}: {told}")
+    options.say(f"{old} {will} {new}: {uses_words(done)}")
 
 
 def _first(options: Options, config: Config, old: str, new: str = "") -> str:
@@ -91,6 +94,14 @@ def _first(options: Options, config: Config, old: str, new: str = "") -> str:
     return f"change [newsletters.{old}] in {options.path} first" + (", this follows it" if new else "")
 
 
+def _unknown(old: str, called: str | None) -> NotFound:
+    if called:
+        return NotFound(
+            f"the newsletter {old} is called {called} now", hint=f"write {called}, or digest newsletter list"
+        )
+    return NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
+
+
 @app.command()
 def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun = False) -> None:
     """End all subscriptions of a newsletter that has left the settings. Their history stays, and so do its editions.
@@ -99,8 +110,7 @@ def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun 
 
     Example: digest newsletter end daily --dry-run
     """
-    from digest.errors import NotFound, UserError
-    from digest.store import edition_states, newsletters
+    from digest.store import edition_states, newsletters, renames
     from digest.subscribe import many
 
     options: Options = context.obj
@@ -109,7 +119,7 @@ def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun 
             raise UserError(f"the settings still have the newsletter {old}", hint=_first(options, config, old))
         with database.read() as session:
             if old not in newsletters.by_name(session):
-                raise NotFound(f"there never was a newsletter {old!r}", hint="digest newsletter list")
+                raise _unknown(old, renames.newsletter_called(session, old))
         whom = Whom(None, None, old, yes, dry_run)
         do(options, database, whom, partial(many.remove, evidence=evidence()), "removed")
         if dry_run:
@@ -118,4 +128,5 @@ def end(context: typer.Context, old: OldName, yes: Yes = False, dry_run: DryRun 
             number = edition_states.give_up(session, newsletters.lock(session, old).id or 0, "the newsletter ended")
         if number:
             dropped = edition_states.drop_cancelled(database, now=now())
-            options.say(f"{old} No. {number} was written in part, and is cancelled: {dropped:,} letters dropped")
+            some = count(dropped, "letter")
+            options.say(f"{old} No. {number} was written in part, and is cancelled: {some} dropped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, MutableMapping
 from functools import cache
 from importlib import import_module
@@ -116,4 +117,26 @@ def _make(word: str, noun: Noun) -> Any:
         root.add_typer(found, name=word)
     else:
         root.command(word)(found)
-    return typer.main.get_command(root).commands[word]  # type: ignore[attr-defined]
+    return _whole_examples(typer.main.get_command(root).commands[word])  # type: ignore[attr-defined]
+
+
+def _whole_examples(command: Any) -> Any:
+    """The same, with each example of its help, and of those below it, in a line of its own, as it would be typed.
+
+    Click would fill it into a paragraph, and break it within an option: `--dry-` and `run`.
+    """
+    lines: list[str] = []
+    within = False
+    for line in inspect.cleandoc(command.help or "").splitlines():
+        if line.startswith("Example: "):
+            lines += [line] if within else ["", "\b", line]  # a paragraph that Click leaves as it is
+            within = True
+        elif within and line:
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+            within = False
+    command.help = "\n".join(lines)
+    for below in getattr(command, "commands", {}).values():
+        _whole_examples(below)
+    return command

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import Options, now, print_facts, print_json, print_rows
+from digest.cli.common import Options, count, in_words, now, print_facts, print_json, print_rows
 from digest.cli.options import All, DryRun, EditionNumber, Json, NewsletterName, Newsletters
 
 app = typer.Typer(no_args_is_help=True, help="The outbox: who is owed a letter, who got it, and who did not.")
@@ -107,11 +107,12 @@ def retry(
     edition: Annotated[int | None, typer.Option(help="All of this edition that are in --state.")] = None,
     state: Annotated[str, typer.Option(metavar="STATE", help="held, refused or owed (now instead of later).")] = "held",
     dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Owe letters anew that were held or refused. They go out with the next `digest deliver`.
 
     A letter in doubt may be with its reader already: you decide that it goes out again. One that was sent is
-    never sent again.
+    never sent again, and one that was refused stays so while its reader is suppressed.
 
     Example: digest outbox retry --edition 12 --state refused
     """
@@ -127,26 +128,34 @@ def retry(
         raise UserError(f"a letter that is {state!r} cannot be retried", hint="one of: " + ", ".join(allowed))
     states = allowed if ids else (OutboxState(state),)
     with options.open() as (config, database), database.latest() as session:
-        edition_id = None
+        edition_id, name = None, ""
         if edition is not None:
             name, _ = config.newsletter(newsletter)
             line = editions.line(session, newsletters.find(session, name).id or 0, edition)
             if line is None:
                 raise NotFound(f"{name} has no edition {edition}", hint="`digest edition list` shows what there is")
             edition_id = line.id
-        owed = letters.owe_again(session, letter_ids=tuple(ids or ()), edition_id=edition_id, states=states, now=now())
+        done = letters.retry(session, letter_ids=tuple(ids or ()), edition_id=edition_id, states=states, now=now())
         if dry_run:
             session.rollback()
-    if ids and not owed:
+    lift = "who is suppressed may be written to again after `digest subscriber unsuppress`, and then retry"
+    suppressed = "suppressed" in done.alone
+    if ids and not done.owed:
         raise UserError(
-            "none of these letters can be owed again: they are not there, sent, dropped or being sent",
-            hint="`digest outbox list` shows what there is",
+            f"none of these letters can be owed again: {in_words(done.alone)}",
+            hint=lift if suppressed else "`digest outbox list` shows what there is",
         )
-    one = owed == 1
-    words = "would be" if dry_run else "is" if one else "are"
-    options.say(f"{owed} {'letter' if one else 'letters'} {words} owed again")
-    if ids and owed < len(set(ids)):
-        options.say(f"{len(set(ids)) - owed} of those not there, sent, dropped or being sent: left alone")
+    if as_json:
+        print_json({"owed_again": done.owed, "left_alone": done.alone, "dry_run": dry_run})
+    if done.owed:
+        words = "would be" if dry_run else "is" if done.owed == 1 else "are"
+        options.say(f"{count(done.owed, 'letter')} {words} owed again")
+    elif not done.alone:
+        options.say(f"no letter of {name} No. {edition} is {state}: nothing is owed again")
+    if done.alone:
+        options.say(f"left alone: {in_words(done.alone)}")
+    if suppressed:
+        options.say(lift)
 
 
 @app.command()
@@ -207,9 +216,6 @@ def _end_quarantine(
     if as_json:
         print_json({"newsletter": name, "edition": number, "letters": letters, "resumed": resumed, "dry_run": dry_run})
         return
-    one = letters == 1
-    would = "would be" if dry_run else "is" if one else "are"
+    would = "would be" if dry_run else "is" if letters == 1 else "are"
     what = "refused, and not written to again" if believe else "owed again"
-    options.say(
-        f"{letters:,} {'letter' if one else 'letters'} {would} {what}" + ("; the edition goes on" if resumed else "")
-    )
+    options.say(f"{count(letters, 'letter')} {would} {what}" + ("; the edition goes on" if resumed else ""))

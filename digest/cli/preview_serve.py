@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from digest.cli import pictures, preview_ask, preview_mail
 from digest.cli.common import Options, moment, now, print_json
-from digest.errors import StorageError
 
 if TYPE_CHECKING:
     from digest.config import Config
@@ -35,7 +34,7 @@ class Wanted:
 
 
 def serve(options: Options, wanted: Wanted, *, port: int, opens: bool, as_json: bool) -> None:
-    """Serve the page until it is ended; its address is the first line, or one JSON object. StorageError: no port."""
+    """Serve the page until it is ended; its address is the first line, or one JSON object. CannotListen: no port."""
     import secrets
     import socket
 
@@ -63,9 +62,10 @@ def serve(options: Options, wanted: Wanted, *, port: int, opens: bool, as_json: 
         try:
             listener = socket.create_server(("127.0.0.1", port))
         except OSError as error:
-            raise StorageError(
-                f"cannot listen on port {port}: {error.strerror}", hint="another one with --port, any with --port 0"
-            ) from None
+            from digest.cli.serve import cannot_listen
+
+            hint = "another one with --port, any with --port 0"
+            raise cannot_listen(error, f"127.0.0.1 port {port}", hint) from None
         with listener, tempfile.TemporaryDirectory(prefix="digest-preview-") as folder:
             # The token is in the address: no other user of this machine, and no web site, can look or post.
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/{token}/"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, assert_never
 
-from digest.cli.common import Options, edition_words, in_words, left_words, now
+from digest.cli.common import Options, count, edition_words, in_words, left_words, now
 from digest.errors import WrongClock
 
 if TYPE_CHECKING:
@@ -325,7 +325,3 @@ def heard_words(told: hear.Readings) -> str:
     more = f"; {count(told.cut, 'was', 'were')} too large to be read whole" if told.cut else ""
     more += "; there is more" if told.more else ""
     return f"{count(told.read, 'mail', 'mails')} read{copies}" + (f": {followed}" if followed else "") + more
-
-
-def count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

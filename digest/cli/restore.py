@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest.cli.backup import Identity, facts
-from digest.cli.common import Options, now, print_facts, print_json, print_rows
+from digest.cli.common import Options, agree, count, now, print_facts, print_json, print_rows
 from digest.cli.options import DryRun, Json, Yes
-from digest.cli.progress import count
 from digest.errors import BadInput, NotFound, StorageError, UserError
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def _put_back(options: Options, file: Path, identity: Path | None, *, dry_run: b
             )
         if not dry_run and not yes and not as_json:
             _say_what(file, manifest)
-            typer.confirm(f"Put it in the place of {config.database_name}?", abort=True)
+            agree(f"Put it in the place of {config.database_name}?")
         aside: Path | None = None
         copy = folder / manifest.database
         if not dry_run and sqlite:
@@ -206,7 +205,7 @@ def _accept(options: Options, how: _How) -> None:
         if not how.dry_run:
             if not (how.yes or how.as_json):
                 _show(options, done)
-                typer.confirm("Go on with this database?", abort=True)
+                agree("Go on with this database?")
             done = _work_in(database, heard, standing, terms)
     if how.as_json:
         print_json(asdict(done) | {"dry_run": how.dry_run})

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from digest.cli.common import Options, now, print_json, while_read
+from digest.cli.common import Options, count, now, print_json, while_read
 from digest.cli.names import lost, tell_lost
 from digest.cli.options import All, DryRun, Force, Json, LogFile, LogFormat, Newsletters
-from digest.cli.progress import count, heed_clock, stop_between_letters, telling
+from digest.cli.progress import heed_clock, stop_between_letters, telling
 from digest.cli.record import recorded
 from digest.errors import Exit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import signal
 import socket
 import sys
@@ -200,7 +201,7 @@ def _metrics(config: Config, database: Database, copy: Replica | None) -> Iterat
     try:
         server, thread = start_http_server(port, addr="127.0.0.1", registry=figures)
     except OSError as error:
-        raise _in_words(error, f"127.0.0.1 port {port}", "metrics_port in [web] names another") from None
+        raise cannot_listen(error, f"127.0.0.1 port {port}", "metrics_port in [web] names another") from None
     try:
         yield
     finally:
@@ -219,7 +220,7 @@ def _listener(host: str, port: int) -> socket.socket:
         family, *_rest, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server((str(address[0]), port), family=family, backlog=2048)
     except OSError as error:
-        raise _in_words(
+        raise cannot_listen(
             error, f"{host} port {port}", "--port names another; is `digest serve` running already?"
         ) from None
 
@@ -235,7 +236,7 @@ def _unix(path: Path) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise _in_words(
+        raise cannot_listen(
             error, str(path), "is `digest serve` running already? --unix-socket names another path"
         ) from None
     return listener
@@ -251,7 +252,7 @@ def _answers(path: Path) -> bool:
     return True
 
 
-def _in_words(error: OSError, where: str, in_use: str) -> CannotListen:
+def cannot_listen(error: OSError, where: str, in_use: str) -> CannotListen:
     if error.errno == errno.EADDRINUSE:
         return CannotListen(f"cannot listen on {where}: it is taken", hint=in_use)
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -259,5 +260,6 @@ def _in_words(error: OSError, where: str, in_use: str) -> CannotListen:
             f"cannot listen on {where}: not allowed",
             hint="a port below 1024 is for root: take a higher one, and let a web server with TLS stand before it",
         )
-    reason = (error.strerror or str(error)).lower()
+    # What Python adds to it ("while attempting to bind …") says again where.
+    reason = (os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)).lower()
     return CannotListen(f"cannot listen on {where}: {reason}", hint="give an address of this machine, or 0.0.0.0")

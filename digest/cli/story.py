@@ -204,7 +204,8 @@ def edit(
     An edition that is held with it is made anew, and none that went out.
     A picture is asked for now, judged as a run does, and shown as a copy of ours.
 
-    Examples: digest story edit 231 --title "Ferries stop at noon" · digest story edit 231 --picture none
+    Example: digest story edit 231 --title "Ferries stop at noon"
+    Example: digest story edit 231 --picture none
     """
     from digest import edition
     from digest.errors import UserError

@@ -187,7 +187,7 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
     print_facts(facts | ({"asked": asked} if how.ask else {}), as_json=how.json)
     _tell_refused(options, done, said.name)
     if done.number and not how.json:
-        options.say(f"digest import undo {done.number} takes it back")
+        options.say(f"digest import undo {done.number} takes it back" if done.changed else "nothing was changed by it")
     if done.refused:
         if not how.dry_run:
             options.say(f"refused rows are in {kept}: mend and import them")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from digest.cli import terminal
-from digest.cli.common import Options, now, print_facts, print_json, print_rows, while_read
+from digest.cli.common import Options, now, print_facts, print_json, print_rows, uses_words, while_read
 from digest.cli.options import DryRun, Json, NewsletterName, OldName
 from digest.errors import NotFound, UserError
 
@@ -318,16 +318,18 @@ def _follow(options: Options, old: str, new: str, newsletter: str | None, *, mer
             signup.lock(session)
             paper = newsletters.lock(session, name)
             if not renames.uses(session, paper, old).anything:
-                raise NotFound(f"nothing of {name} is under {old!r}, and nobody chose it")
+                if new and renames.topic_called(session, name, old) == new:
+                    options.say(f"{old} is {new} already: there is nothing to do")
+                    return
+                raise NotFound(f"nothing of {name} is under {old!r}, and nobody chose it", hint="digest topic list")
             there = renames.uses(session, paper, new)
             if not merge and (there.readers or there.stories):
                 raise UserError(
-                    f"{new} is in use already: {there.readers:,} readers, {there.stories:,} stories",
+                    f"{new} is in use already: {uses_words(there)}",
                     hint=f"digest topic merge {old} {new} -n {name}",
                 )
             done = renames.rename_topic(session, paper, old, new, subscribe.Evidence("command line", now()))
             if dry_run:
                 session.rollback()
     will = "would be" if dry_run else "is"
-    told = f"{done.readers:,} readers, {done.stories:,} stories, {done.feeds:,} feeds"
-    options.say(f"{old} {will} {new or 'no more'} in {name}: {told}")
+    options.say(f"{old} {will} {new or 'no more'} in {name}: {uses_words(done)}")

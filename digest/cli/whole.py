@@ -83,7 +83,7 @@ def import_all(options: Options, everything: str, *, as_json: bool) -> None:
         )
     if taken.held:
         options.warn(
-            f"{taken.held:,} letters were under way, and are held\n"
+            f"of letters that were under way {taken.held:,} {'is' if taken.held == 1 else 'are'} held\n"
             "  if they did not go out there: digest outbox list --state held, then digest outbox retry"
         )
 

@@ -22,7 +22,9 @@ def why(
 ) -> None:
     """Say why a story is where it is, or why a reader got it. A link also finds what became no story.
 
-    Examples: digest why 231 · digest why 231 --subscriber ada@example.org · digest why https://example.org/post
+    Example: digest why 231
+    Example: digest why 231 --subscriber ada@example.org
+    Example: digest why https://example.org/post
     """
     from digest import edition
     from digest.store import newsletters, why

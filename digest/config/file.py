@@ -250,6 +250,8 @@ def _where(problem: ErrorDetails) -> list[str]:
 
 def _sentence(problems: list[ErrorDetails], path: Path, files: Mapping[str, Sheet]) -> str:
     """The first thing wrong, in words: which file (or variable), which key, what it must be."""
+    # What is made of a value that is wrong cannot be made either, and is no mistake more.
+    problems = [found for found in problems if found["type"] != "default_factory_not_called"] or problems
     # A mistyped key often makes others missing: it is the one to name.
     problem = min(problems, key=lambda found: found["type"] != "extra_forbidden")
     where = _where(problem)

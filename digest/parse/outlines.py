@@ -111,6 +111,7 @@ def opml_list(data: bytes) -> Listed:
 _NO_OUTLINES = re.compile(rb"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.S)
 _BEGINS = re.compile(rb"<(?:[\w.-]{1,40}:)?(outline|opml)\b", re.I)
 _ENDS = re.compile(rb"</(?:[\w.-]{1,40}:)?opml\b", re.I)
+_NAMED = 3  # outlines that are no XML: so many addresses of them help to find them in the list
 _ADDRESSED = re.compile(rb"\sxmlurl\s{0,20}=", re.I)
 
 
@@ -122,12 +123,23 @@ def _unread(body: bytes, root: Any, *, told: int) -> list[str]:
     text = _NO_OUTLINES.sub(b" ", body)
     begun = Counter(name.lower() for name in _BEGINS.findall(text))
     outlines = [e for e in root.iter() if _name(e) == "outline"]
+    read = {value.strip() for e in outlines for key, value in e.attrib.items() if key.lower() == "xmlurl"}
     addressed = sum(key.lower() == "xmlurl" for e in outlines for key in e.attrib)
-    lost = max(begun[b"outline"] - len(outlines), len(_ADDRESSED.findall(text)) - addressed - told)
+    written = [_address_at(text, match.end()) for match in _ADDRESSED.finditer(text)]
+    lost = max(begun[b"outline"] - len(outlines), len(written) - addressed - told)
+    which = [one for one in dict.fromkeys(written) if one and one not in read][: min(lost, _NAMED)] if lost > 0 else []
     words = [f"{lost:,} {'outline that is' if lost == 1 else 'outlines that are'} no XML"] if lost > 0 else []
+    if which:
+        words = [f"{words[0]} ({', '.join(which)}{', …' if lost > len(which) else ''})"]
     if begun[b"opml"] > len(_ENDS.findall(text)):
         words.append("what came after the last outline: the list breaks off (it has no </opml>)")
     return words
+
+
+def _address_at(text: bytes, start: int) -> str:
+    """What stands behind `xmlUrl=`, in quotes or not."""
+    rest = text[start : start + 500].decode("utf-8", "replace").lstrip(" \t\r\n\"'“”„")
+    return html.unescape(re.split(r"[\s\"'“”<>]", rest, maxsplit=1)[0])
 
 
 @dataclass

@@ -27,7 +27,7 @@ from digest.models import (
 from digest.store import tallies
 from digest.store.database import shared_now
 from digest.store.outbox import UNSETTLED, waiting_at
-from digest.store.suppressions import bars, not_had
+from digest.store.suppressions import SUPPRESSED, barred, bars, not_had
 
 _NO_SYNC = {"synchronize_session": False}
 _BOX = OutboxRow.__table__  # type: ignore[attr-defined]
@@ -187,6 +187,41 @@ def _why_not_again(in_doubt: bool, subscription: SubscriptionState | None, suppr
     return "suppressed" if suppressed is not None else "in doubt" if in_doubt else ""
 
 
+class Retried(NamedTuple):
+    """How many letters are owed again, and of others why they are not: how many for each reason."""
+
+    owed: int
+    alone: dict[str, int]
+
+
+def retry(
+    session: Session,
+    *,
+    letter_ids: Sequence[int] = (),
+    edition_id: int | None = None,
+    states: Sequence[OutboxState],
+    now: datetime,
+) -> Retried:
+    """Owe letters in `states` anew, by id or all of an edition. A refused one whose reader is suppressed stays so.
+
+    It would only be dropped instead, and the server's words with it.
+    """
+    reader = sa.exists().where(col(Subscriber.id) == _BOX.c.subscriber_id, barred(col(Subscriber.key)))
+    in_vain = sa.and_(_BOX.c.state == OutboxState.REFUSED, reader)
+    mine = _BOX.c.edition_id == edition_id if edition_id is not None else _BOX.c.id.in_(letter_ids)
+    why = sa.case((in_vain, SUPPRESSED), else_=_BOX.c.state)
+    again = sa.and_(_BOX.c.state.in_(states), ~in_vain)
+    query = sa.select(why, sa.func.count()).where(mine, ~again).group_by(why)
+    if edition_id is not None:  # what else became of its letters is in `edition show`
+        query = query.where(_BOX.c.state.in_(states))
+    alone = {str(reason): number for reason, number in session.execute(query)}
+    owed = owe_again(session, letter_ids=letter_ids, edition_id=edition_id, states=states, but=in_vain, now=now)
+    # Of the others the row is gone, or the mail.
+    if missing := len(set(letter_ids)) - owed - sum(alone.values()) if letter_ids else 0:
+        alone["not there any more"] = missing
+    return Retried(owed, alone)
+
+
 @dataclass(frozen=True)
 class Line:
     """A letter as `digest outbox list` shows it. A notice has no edition."""
@@ -301,9 +336,10 @@ def owe_again(
     letter_ids: Sequence[int] = (),
     edition_id: int | None = None,
     states: Sequence[OutboxState],
+    but: Any = None,
     now: datetime,
 ) -> int:
-    """Owe letters in `states` anew, by id or all of an edition; how many. Their lifetime starts over."""
+    """Owe letters in `states` anew, by id or all of an edition, `but` those; how many. Their lifetime starts over."""
     # Of a pruned edition the mails are gone. Who prunes it waits for us, or we for them.
     mine = sa.select(col(OutboxRow.edition_id)).where(col(OutboxRow.id).in_(letter_ids or [0]))
     which = col(Edition.id) == edition_id if edition_id is not None else col(Edition.id).in_(mine)
@@ -317,6 +353,8 @@ def owe_again(
         statement = statement.where(col(OutboxRow.id).in_(letter_ids))
     if edition_id is not None:
         statement = statement.where(col(OutboxRow.edition_id) == edition_id)
+    if but is not None:
+        statement = statement.where(~but)
     result = session.execute(
         statement.values(state=OutboxState.OWED, due_at=shared_now(session, now), settled_at=None, tried_at=None),
         execution_options=_NO_SYNC,

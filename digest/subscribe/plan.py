@@ -49,6 +49,12 @@ class Imported:
     separator: str = ""
     refused_first: tuple[Refused, ...] = ()
 
+    @property
+    def changed(self) -> int:
+        """How many people are not as they were."""
+        made = self.added + self.pending + self.left
+        return made + self.ended + self.confirmed + self.suppressed + self.updated
+
 
 @dataclass(frozen=True)
 class PlanColumn:

@@ -191,8 +191,20 @@ class Site:
     def html(self, name: str, **values: object) -> str:
         return _PAGES.get_template(name).render(values)
 
-    def unknown(self, request: Request) -> Response:
+    def unknown(self, request: Request, *, gone: int = 410) -> Response:
+        """That a link is none of ours; or, with the status `gone`, that nobody is behind it any more."""
+        if self._was_ours(request.path_params.get("token", "")):
+            return self.spoken(self.said_to(request), "gone.html", gone)
         return self.spoken(self.said_to(request), "unknown.html", 404)
+
+    def _was_ours(self, token: str) -> bool:
+        """Did we make this link to a reader's pages, for one who was erased since?"""
+        purposes = (sign.Purpose.UNSUBSCRIBE, sign.Purpose.PREFERENCES)
+        numbers = [sign.read_token(purpose, token, keys=self.config.all_keys) for purpose in purposes]
+        if not any(numbers):
+            return False
+        with self.database.read() as session:
+            return all(people.subscription_by_id(session, number) is None for number in numbers if number)
 
     def spoken(self, said: Speech, name: str, status: int, **values: object) -> Response:
         """A page in a language."""

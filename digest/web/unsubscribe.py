@@ -27,8 +27,8 @@ def show(request: Request, *, done: bool = False) -> Response:
     with site.database.read() as session:
         reader = reader_of(site, session, _UNSUBSCRIBE, request)
         stopped = reader is not None and suppressions.find(session, reader.person.email) is not None
-    if reader is None:
-        return site.unknown(request)
+    if reader is None:  # who was erased has left: a mail program that clicks once is not told of a failure
+        return site.unknown(request, gone=200 if request.method == "POST" else 410)
     choices = site.path_of(sign.Purpose.PREFERENCES, reader.id, reader.newsletter)
     here = site.path_of(_UNSUBSCRIBE, reader.id, reader.newsletter)
     gone = reader.subscription.state is SubscriptionState.UNSUBSCRIBED
