@@ -64,6 +64,9 @@ def state_of(database, number: int = 1) -> EditionState:
     [
         ("550 5.1.1 no such user", Step.RCPT, Blame.GONE),
         ("550 5.1.10 null MX", Step.RCPT, Blame.GONE),
+        ("550 5.1.1 User unknown in relay recipient table", Step.RCPT, Blame.GONE),
+        ("550 5.1.1 Mailbox quota exceeded", Step.RCPT, Blame.MAILBOX),
+        ("550 5.1.1 undeliverable address: host mx said: 554 5.7.1 Relay access denied", Step.RCPT, Blame.MAILBOX),
         ("550 5.1.1 no such user", Step.BODY, Blame.MAILBOX),
         ("553 5.1.7 bad sender address", Step.RCPT, Blame.OURS),
         ("550 5.1.8 bad sender domain", Step.MAIL, Blame.OURS),

@@ -153,6 +153,11 @@ def retry_delay(attempt: int, rng: random.Random) -> timedelta:
 
 # The mailbox or its domain does not exist (RFC 3463 §3.2, RFC 7505): nothing will arrive there, ever.
 _GONE = {"1.1", "1.2", "1.3", "1.6", "1.10"}
+# Some give that number for what comes and goes, or for what another server answered them, and say so beside it.
+_NOT_GONE = (
+    "quota", "is full", "mailbox full", "out of storage", "relay access", "relaying", "greylist", "spam", "blocked",
+    "blacklist", "policy", "undeliverable address", "temporar", "try again",
+)  # fmt: skip
 _BAD_SENDER = {"1.7", "1.8"}
 _LOGIN = {530, 534, 535, 538}
 
@@ -178,7 +183,8 @@ def suspect(reply: Reply, step: Step) -> Blame:
         if kind in _BAD_SENDER or kind in ("7.8", "7.9", "7.11"):  # RFC 4954 §6
             return Blame.OURS
         if subject == "1":
-            return Blame.GONE if permanent and step is Step.RCPT and kind in _GONE else Blame.MAILBOX
+            gone = permanent and step is Step.RCPT and kind in _GONE
+            return Blame.GONE if gone and not any(one in reply.text.lower() for one in _NOT_GONE) else Blame.MAILBOX
         if subject == "7" and permanent:
             if reply.code in _LOGIN or step is Step.MAIL:
                 return Blame.OURS

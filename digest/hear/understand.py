@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from digest.hear import dsn, mime, notifications, reasons, robots, shapes
-from digest.hear.addresses import address_in, addresses_in
+from digest.hear.addresses import address_in, addresses_in, without
 from digest.hear.mime import Headers, Mail
 from digest.hear.report import Failed, Kind, Reason, Report, Returned, merged, worst
 
@@ -95,8 +95,20 @@ def _status_report(status: list[Failed], text: str) -> Report:
     found = merged(status)
     about = shapes.paragraphs(text, [one.email for one in found])
     alone = len(found) == 1
-    told = tuple(_told(one, about.get(one.email.lower(), "") + (f"\n{text}" if alone else "")) for one in found)
-    return Report(worst(told), told)
+    told = []
+    for one in found:
+        theirs = about.get(one.email.lower(), "")
+        heard = _told(one, theirs + (f"\n{text}" if alone else ""))
+        if heard.kind is Kind.HARD and heard.reason is Reason.UNSAID and _reason_given(theirs, one.email):
+            heard = replace(heard, kind=Kind.SOFT)  # a reason that we do not know, and not none
+        told.append(heard)
+    return Report(worst(tuple(told)), tuple(told))
+
+
+def _reason_given(paragraph: str, email: str) -> bool:
+    """Does more than their address stand in the lines about a recipient?"""
+    _before, _address, below = paragraph.lower().partition(email.lower())
+    return any(c.isalpha() for c in without(below))
 
 
 def _told(one: Failed, words: str) -> Failed:
