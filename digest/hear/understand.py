@@ -13,6 +13,7 @@ from digest.hear.mime import Headers, Mail
 from digest.hear.report import Failed, Kind, Reason, Report, Returned, merged, worst
 
 TEXT = 4000  # characters that are kept of what a person would read
+END = 1000  # of them those at its end
 _OURS = re.compile(r"\d{1,9}:[^:\s]{1,100}:edition:")
 _LEAVE = re.compile(r"(?:^|[+.=_-])leave[+=-][a-z2-7]{20,80}@", re.IGNORECASE)
 _CHOICES = re.compile(r"(?:^|[+.=_-])prefs[+=-][a-z2-7]{20,80}@", re.IGNORECASE)
@@ -33,13 +34,24 @@ def understand(raw: bytes, envelope_to: tuple[str, ...] = ()) -> Report:
         headers=Returned(mail.headers),
         returned=report.returned if report.returned.headers else Returned(returned),
         sent_at=date_of(mail.get("date")),
-        text=notice.text.strip()[:TEXT],
+        text=_kept(notice.text.strip() or (_words(mail).strip() if report.kind is Kind.REPLY else "")),
         feedback=report.feedback,
         robot=robots.unanswered(mail)
         if report.kind is Kind.CHOICES
         else report.kind is not Kind.REPLY or robots.automatic(mail),
         cut=mail.cut,
     )
+
+
+def _kept(text: str) -> str:
+    """As much of a text as is kept: where it is longer its end, too, since many answer below a mail of ours."""
+    if len(text) <= TEXT:
+        return text
+    head = text[: TEXT - END - 10]
+    head = head.rpartition("\n")[0] or head
+    tail = text[-END:].partition("\n")[2] or text[-END:]
+    quoted = head.rpartition("\n")[2].lstrip().startswith(">")
+    return f"{head}\n{'> ' if quoted else ''}[\u2026]\n{tail}"
 
 
 def _inert(one: Failed) -> Failed:
