@@ -64,6 +64,13 @@ def state_of(database, number: int = 1) -> EditionState:
     [
         ("550 5.1.1 no such user", Step.RCPT, Blame.GONE),
         ("550 5.1.10 null MX", Step.RCPT, Blame.GONE),
+        ("550 4.1.1 unverified", Step.RCPT, Blame.MAILBOX),
+        ("550 5.1.1 no such user", Step.MAIL, Blame.OURS),
+        ("553 5.1.2 no such domain", Step.MAIL, Blame.OURS),
+        ("552 5.2.2 over quota", Step.MAIL, Blame.OURS),
+        ("554 5.4.0 no", Step.MAIL, Blame.OURS),
+        ("550 5.4.5 Daily user sending limit exceeded.", Step.BODY, Blame.OURS),
+        ("550 5.1.90 you've reached your daily limit for message recipients", Step.BODY, Blame.OURS),
         ("550 5.1.1 User unknown in relay recipient table", Step.RCPT, Blame.GONE),
         ("550 5.1.1 Mailbox quota exceeded", Step.RCPT, Blame.MAILBOX),
         ("550 5.1.1 undeliverable address: host mx said: 554 5.7.1 Relay access denied", Step.RCPT, Blame.MAILBOX),
