@@ -88,7 +88,7 @@ def _reason(text: str, status: str, code: int) -> Reason:
     temporary = status.startswith("4") or (not status and 400 <= code < 500)
     if _says(text, "full"):
         return Reason.FULL
-    if "my name was rejected" in text:  # what we said in HELO, whatever follows
+    if "my name was rejected" in text or "sender address rejected" in text:  # of what we said first, whatever follows
         return Reason.POLICY
     if _says(text, "moved"):
         return Reason.MOVED
