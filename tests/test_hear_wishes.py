@@ -17,6 +17,7 @@ from digest.render.quotes import own_lines
 from digest.render.speech import speech
 from digest.schedule import parse
 from digest.subscribe import notes
+from digest.subscribe.plain_words import understood
 
 GOOD, WISH = "Thank you, a good read!", "Please unsubscribe me."
 HTML = "MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n"
@@ -158,11 +159,20 @@ def test_a_wish_below_a_whole_edition_is_heard_and_our_own_words_are_none(shape,
         assert not leaves(f"Hello,\n\n{quote}\n", subject="Re: News")
 
 
-def test_a_line_of_ours_that_lost_its_mark_when_it_was_wrapped_is_no_wish():
-    quote = quoted(long_edition("fr"))
-    wrapped = "> Vous pouvez y choisir thèmes et jours, faire une pause ou vous\ndésabonner."
+@pytest.mark.parametrize("above", [0, 1], ids=["short", "long"])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "> Vous pouvez y choisir thèmes et jours, faire une pause ou vous\ndésabonner.",
+        "> Or by mail, in plain words: pause 2 weeks, weekly,\nstop, help",
+    ],
+)
+def test_a_line_of_ours_that_lost_its_mark_when_it_was_wrapped_is_no_wish(wrapped, above):
+    quote = QUOTES["Gmail"].format("", quoted(long_edition("fr") if above else "RUST"))
     assert not leaves(f"{quote}\n{wrapped}\n", subject="Re: News")
     assert leaves(f"{quote}\n{wrapped}\n\n{WISH}", subject="Re: News")
+    assert not understood(f"{quote}\n{wrapped}\n", topics={}).any
+    assert understood(f"{quote}\n{wrapped}\n\nweekly\n", topics={}).choices
 
 
 @pytest.mark.parametrize("language", languages())

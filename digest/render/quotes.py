@@ -41,7 +41,8 @@ _WHOLE = (
     "Share this edition",
     "View in browser",
 )  # and these alone
-_WRAPPED = 50  # letters of a line that may have been wrapped; a shorter one ends where it was meant to
+_STOPS = ".:!?\u2026\u3002\uff01\uff1f\u061f\u0964"
+_WRAPPED = 40  # letters of a line that may have been wrapped; a shorter one ends where it was meant to
 _PADDING = "\u034f"  # unseen; below the first words of our HTML, which inboxes show beside the subject
 _CLOCK = re.compile(r"\d[:.h時点]\d\d")
 _PLACE = re.compile(r"%\(\w+\)s")
@@ -73,6 +74,7 @@ def own_lines(text: str) -> Iterator[str]:
 def _looked_at(text: str) -> list[str]:
     """The first lines of a text; where they end within a quote with marks, also what stands below it."""
     lines = [line.strip() for line in text.split("\n")]
+    lines = [line for above, line in pairwise(["", *lines]) if not (_marked(above) and _goes_on(above, line))]
     size = most = 0
     while most < min(len(lines), MOST_LINES) and size < MOST_TEXT:
         size += len(lines[most]) + 1
@@ -81,15 +83,14 @@ def _looked_at(text: str) -> list[str]:
     if not rest or not _marked(next((line for line in reversed(head) if line), "")):
         return head
     end = max((at + 1 for at, line in enumerate(rest) if _marked(line)), default=0)
-    if end < len(rest) and _goes_on([*head, *rest[:end]][-1], rest[end]):
-        end += 1
     return head + rest[end : end + MOST_LINES]
 
 
 def _goes_on(quoted: str, line: str) -> bool:
     """Is a line the end of one of ours above it that was wrapped, and lost its mark by that?"""
     above = quoted.lstrip("> |")
-    return bool(line) and len(above) > _WRAPPED and above[-1].isalpha() and _ours(above, line)
+    wrapped = bool(line) and not _marked(line) and len(above) > _WRAPPED and above[-1] not in _STOPS
+    return wrapped and _ours(above, line)
 
 
 def below(text: str) -> list[str]:
