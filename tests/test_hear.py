@@ -132,6 +132,14 @@ def test_a_report_says_of_its_recipient(raw, kind, reason):
         ("5.0.0", "550 your IP has no PTR; host unknown", Kind.POLICY),
         ("5.0.0", "554 unacceptable mail content", Kind.POLICY),
         ("5.4.4", "550 5.4.4 unable to route: temporary lookup failure", Kind.SOFT),
+        ("5.1.1", "550 5.1.1 undeliverable address: host b said: 554 5.7.1 Relay access denied", Kind.POLICY),
+        ("5.1.1", "550 5.1.1 undeliverable address: mail for example.org loops back to myself", Kind.SOFT),
+        ("5.1.1", "550 5.1.1 undeliverable address: host b said: 550 5.1.1 User unknown", Kind.HARD),
+        ("5.1.351", "550 5.1.351 unknown recipient or mailbox unavailable -> 554 5.7.1 spam refused", Kind.POLICY),
+        ("5.1.351", "550 5.1.351 unknown recipient or mailbox unavailable -> 550 user unknown", Kind.HARD),
+        ("5.1.1", "550 5.1.1 <news@news.example>: Sender address rejected: User unknown", Kind.POLICY),
+        ("5.0.0", "550 the recipient may contain a non-existent account", Kind.HARD),
+        ("5.0.0", "554-No SMTP service 554-Bad DNS PTR resource record", Kind.POLICY),
     ],
 )
 def test_words_are_weighed_with_the_number_beside_them(status, words, kind):

@@ -103,7 +103,7 @@ def test_each_proof_will_do(database, config, letters, how, make):
 def test_who_is_dead_behind_an_address_bars_it_at_the_second_edition_only(database, config, clock, letters):
     raw = hearing.bounce(letters[ADA], who="eve@elsewhere.example")
     assert hears(database, config, raw).acts == {Act.NONE: 1}
-    again = hearing.bounce(edition_again(database, config, clock, days=1)[ADA], who="eve@elsewhere.example")
+    again = hearing.bounce(edition_again(database, config, clock, days=7)[ADA], who="eve@elsewhere.example")
     assert hears(database, config, again, now=clock()).acts == {Act.SUPPRESS: 1}
 
 
@@ -251,6 +251,43 @@ def test_nobody_is_barred_where_a_server_denies_everybody(database, config, cloc
     with database.write() as session:
         assert hear.believe(session, doubted[0].id, how="test", now=MONDAY)
     assert sum(bool(standing(database, one)[1]) for one in many) == 1
+
+
+DENIED = {"status": "5.4.1", "words": "550 5.4.1 Recipient address rejected: Access denied. AS(201806281)"}
+
+
+def denied_twice(database, config, clock, letters, days, *emails):
+    """What follows from the second of two editions that these people's servers deny, so many days apart."""
+    hears(database, config, *(hearing.bounce(letters[one], **DENIED) for one in emails))
+    letters = edition_again(database, config, clock, days=days)
+    return hears(database, config, *(hearing.bounce(letters[one], **DENIED) for one in emails), now=clock()).acts
+
+
+def test_a_company_whose_server_denies_everybody_loses_nobody(database, config, clock):
+    some = [f"reader{n}@corp.example" for n in range(4)]
+    others = [f"reader{n}@mail.example" for n in range(30)]
+    letters = hearing.letters(database, config, clock, *some, *others)
+    acts = denied_twice(database, config, clock, letters, 7, *some, others[0])
+    assert acts == {Act.SUPPRESS: 3, Act.DOUBTED: 2}  # two were believed, until a third was denied
+    assert not any(standing(database, one)[1] for one in some)
+    assert [one for one in others if standing(database, one)[1]] == others[:1]
+
+
+@on_sqlite
+@pytest.mark.parametrize(("days", "barred"), [(1, False), (7, True)])
+def test_a_denial_is_believed_when_it_is_said_again_a_week_later(database, config, clock, letters, days, barred):
+    denied_twice(database, config, clock, letters, days, ADA)
+    assert bool(standing(database, ADA)[1]) is barred and not standing(database, BOB)[1]
+
+
+@on_sqlite
+def test_ten_readers_at_one_domain_who_are_all_gone_are_doubted_in_a_large_list_too(database, config, clock):
+    some = [f"reader{n}@corp.example" for n in range(11)]
+    others = [f"reader{n}@mail.example" for n in range(150)]
+    letters = hearing.letters(database, config, clock, *some, *others)
+    hears(database, config, *(hearing.bounce(letters[one]) for one in (*some, *others[:3])))
+    barred = [one for one in (*some, *others) if standing(database, one)[1]]
+    assert barred == others[:3]
 
 
 @on_sqlite

@@ -108,6 +108,18 @@ SERVERS = {
         mail(EXIM + "  bob@example.net\n    (generated from ada@example.org)\n    host mx.example.net [192.0.2.2]\n    SMTP error from remote mail server after RCPT TO:<bob@example.net>:\n    552 5.2.2 Mailbox full\n\n" + LETTER, subject="Mail delivery failed: returning message to sender", more="X-Failed-Recipients: bob@example.net\n"),
         {BOB: SOFT},
     ),
+    "Exim, of itself, in words that say nothing of the reader": (
+        report(EXIM + "  ada@example.org\n    lowest numbered MX record points to local host\n", "Final-Recipient: rfc822;ada@example.org\nAction: failed\nStatus: 5.0.0", subject="Mail delivery failed: returning message to sender"),
+        {ADA: SOFT},
+    ),
+    "Exim, of a hosting company's limit": (
+        report(EXIM + "  ada@example.org\n    Domain news.example has exceeded the max emails per hour (101/100 (101%)) allowed.  Message discarded.\n", "Final-Recipient: rfc822;ada@example.org\nAction: failed\nStatus: 5.0.0", subject="Mail delivery failed: returning message to sender"),
+        {ADA: POLICY},
+    ),
+    "Gmail, in Japanese": (
+        mail("** アドレス不明 **\n\nアドレスが見つからない、またはメールを受信できないため、ada@example.org にメールを配信できませんでした。\n", subject="Delivery Status Notification (Failure)", more="X-Failed-Recipients: ada@example.org\n"),
+        {ADA: HARD},
+    ),
     "Postfix, in German": (
         report("Dies ist das Mailsystem auf mx.example.org.\n\nIhre Nachricht konnte an einen oder mehrere Empfänger nicht zugestellt werden.\nBei Fragen wenden Sie sich an postmaster@mx.example.org.\n\n<ada@example.org>: unknown user: \"ada\"", fields(ADA, "5.1.1", "X-Postfix; unknown user: \"ada\""), subject="Unzustellbare Mail"),
         {ADA: HARD},
@@ -450,6 +462,7 @@ PEOPLE = [
         "<>",
         Kind.UNKNOWN,
     ),
+    ("Re: News of Monday", "I am on vacation until Monday.", "<>", Kind.UNKNOWN),
     (
         "Out of office: News",
         "I have left the company, my address is not found. Write to bob@example.net.",

@@ -17,6 +17,7 @@ from digest.render.quotes import own_lines
 from digest.render.speech import speech
 from digest.schedule import parse
 from digest.subscribe import notes
+from digest.subscribe.plain_words import understood
 
 GOOD, WISH = "Thank you, a good read!", "Please unsubscribe me."
 HTML = "MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n"
@@ -123,6 +124,57 @@ def test_a_wish_below_a_quote_with_marks_is_heard(shape):
     assert not leaves(f"{shape.format(text[:600], quoted(text[:600]))}\n\n{GOOD}\n")
 
 
+@cache
+def long_edition(language: str) -> str:
+    """The text of an edition of which no program that cuts sees the end."""
+    news = {"title": "Rust Newsletter", "from": FROM, "language": language, "schedule": "daily 07:00 UTC"}
+    values = {"base_url": "https://news.example", "secret_key": "k" * 32, "newsletters": {"daily": news}}
+    config = from_values(values, Path("digest.toml"), environment=False)
+    edition = page(
+        *(story(n, title=f"A headline of number {n}") for n in range(1, 110)),
+        title=config.newsletters["daily"].title,
+        language=language,
+        date=MONDAY,
+        topics=("AI",),
+        view_url="https://news.example/e/7",
+        schedule=parse("daily 07:00 UTC"),
+        by_mail=True,
+        identity=Identity(subscribe_url="https://news.example/s", replies=True, share=True),
+    )
+    text = Templates().render(edition, subject="x").text
+    assert len(text) > 4_000 and text.count("\n") > 60
+    return text
+
+
+@pytest.mark.parametrize("language", ["en", "fr", pytest.param("ja", marks=pytest.mark.long)])
+@pytest.mark.parametrize("shape", QUOTES.values(), ids=QUOTES)
+def test_a_wish_below_a_whole_edition_is_heard_and_our_own_words_are_none(shape, language):
+    quote = shape.format(long_edition(language), quoted(long_edition(language)))
+    for below in ("", f"\n\n{GOOD}\n\nAda\n"):
+        assert not leaves(quote + below, subject="Re: News")
+    for below in (f"\n\n{WISH}\n\nAda\n", "\n\nNo more, stop\n", f"\n{WISH}\n"):
+        assert leaves(quote + below, subject="Re: News")
+    if "{1}" in shape:
+        assert leaves(f"Hello,\n\n{quote}\n\n{WISH}\n", subject="Re: News")
+        assert not leaves(f"Hello,\n\n{quote}\n", subject="Re: News")
+
+
+@pytest.mark.parametrize("above", [0, 1], ids=["short", "long"])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "> Vous pouvez y choisir thèmes et jours, faire une pause ou vous\ndésabonner.",
+        "> Or by mail, in plain words: pause 2 weeks, weekly,\nstop, help",
+    ],
+)
+def test_a_line_of_ours_that_lost_its_mark_when_it_was_wrapped_is_no_wish(wrapped, above):
+    quote = QUOTES["Gmail"].format("", quoted(long_edition("fr") if above else "RUST"))
+    assert not leaves(f"{quote}\n{wrapped}\n", subject="Re: News")
+    assert leaves(f"{quote}\n{wrapped}\n\n{WISH}", subject="Re: News")
+    assert not understood(f"{quote}\n{wrapped}\n", topics={}).any
+    assert understood(f"{quote}\n{wrapped}\n\nweekly\n", topics={}).choices
+
+
 @pytest.mark.parametrize("language", languages())
 def test_the_words_of_the_link_alone_are_a_wish(language):
     words = speech(language).gettext("Unsubscribe")
@@ -170,6 +222,34 @@ WISHES += [
     "если вы не отпишите меня, я пожалуюсь", "nie mogę się wypisać", "Unsubscribe ada@example.org",
     "*** please remove me ***", "--- unsubscribe ---", "View in browser does not work and I want to unsubscribe",
     "You have left me no choice but this: unsubscribe me", "Topics and frequency are wrong; remove me",
+]  # fmt: skip
+
+
+# One of all, and of little words besides.
+WISHES += [
+    "no more, stop", "No more emails please", "stop it, pls", "Stop this newsletter", "please stop these emails!",
+    "please cancel my subscription", "Delete my address please", "could you remove my email from your database",
+    "I no longer want these emails", "not interested anymore", "how do I unsubscribe?", "leave me alone",
+    "do not email me again", "I did not sign up for this", "unsubscribe pls", "Bitte löschen Sie mich",
+    "Bitte löschen Sie meine Adresse aus Ihrem Verteiler", "Keine Newsletter mehr bitte", "Abmeldung",
+    "kündige das Abo",
+    "arrêtez de m'envoyer ces mails", "désabonnez-moi", "veuillez me retirer de la liste", "supprimez mon adresse",
+    "no más correos", "quiero cancelar la suscripción", "por favor denme de baja", "basta", "cancellatemi",
+    "non inviatemi più email", "rimuovetemi dalla lista", "cancelem a minha inscrição", "não quero mais",
+    "pare de me enviar emails", "хватит", "прекратите рассылку", "удалите меня из рассылки", "wypiszcie mnie",
+    "usuńcie mnie z listy", "nie chcę więcej", "yeter", "beni listeden çıkarın", "artık istemiyorum", "תפסיקו לשלוח",
+    "אל תשלחו לי יותר", "توقفوا عن الإرسال", "لا ترسلوا لي المزيد", "बस करो",
+    "もう送らないで", "配信をやめてください", "别再发了", "停止发送",
+]  # fmt: skip
+NO_WISHES += [
+    "Thank you, don't stop!", "No more typos today, well done", "No more sports please", "enough with the AI stories",
+    "Stop and think: was that right?", "stop the war", "Please remove the paywall stories", "leave the format as it is",
+    "Could you stop using so many pictures?", "There is no more to say, great issue", "Delete the third story",
+    "Please delete my old address and use this one", "Will the newsletter end?", "Please send me the list of sources",
+    "I receive no more newsletters, is something wrong?", "Your mail went to spam", "plus de mails svp",
+    "je ne reçois plus la newsletter", "ich bekomme keine Mails", "Basta pasta!", "Das reicht mir, danke!",
+    "A newsletter chega tarde", "no me llegan los correos", "Я больше не получаю письма", "Хватит ли места?",
+    "我没有收到邮件",
 ]  # fmt: skip
 
 

@@ -604,6 +604,46 @@ def test_a_server_that_knows_no_login_gets_no_password_and_no_letter(box, config
     assert (report.owed, server.log) == (3, []) and "offers no login by PLAIN or LOGIN" in report.stopped
 
 
+@pytest.mark.parametrize("reply", ["552 5.2.2 over quota", "550 5.1.1 who are you", "553 5.1.2 no", "554 5.4.7 no"])
+def test_what_a_relay_says_of_the_sender_costs_no_reader_their_letter_whatever_its_number(
+    box, mailing, server, clock, reply
+):
+    server.on_mail = lambda sender, number: reply
+    config = mailing(connections=1)
+    owe(box, config, *readers(6))
+    report = send(box, config, clock)
+    assert (report.refused, report.owed) == (0, 6) and "refuses login or sender" in report.stopped
+
+
+@pytest.mark.parametrize("words", ["550 5.4.5 Daily user sending limit exceeded.", "550 5.2.1 id 4711: account closed"])
+@pytest.mark.parametrize("step", ["rcpt", "body"])
+def test_who_comes_after_the_relay_let_us_send_no_more_is_owed_their_letter(box, mailing, server, clock, step, words):
+
+    def full() -> bool:
+        return len(server.taken) >= 20
+
+    if step == "rcpt":
+        server.on_rcpt = lambda recipient: words if full() else "250 Ok"
+    else:
+        server.on_body = lambda taken: words if full() else "250 Ok"
+    config = mailing(connections=1)
+    owe(box, config, *(f"reader{n}@d{n % 5}.example" for n in range(50)))
+    report = send(box, config, clock)
+    assert (report.sent, report.refused, report.owed) == (20, 0, 30) and words[-8:] in report.stopped
+    server.on_rcpt, server.on_body = (lambda recipient: "250 Ok"), (lambda taken: "250 Ok")
+    clock.pass_(hours=24)
+    assert send(box, config, clock).sent == 30 and len(set(server.recipients)) == len(server.taken) == 50
+
+
+@pytest.mark.parametrize("reply", ["552 5.5.3 too many recipients", "552 Too many recipients this hour"])
+def test_too_many_recipients_is_said_for_now(box, mailing, server, clock, reply):
+    server.on_rcpt = lambda recipient: reply if recipient == PEOPLE[0] else "250 Ok"
+    config = mailing(connections=1)
+    owe(box, config, *PEOPLE)
+    report = send(box, config, clock)
+    assert (report.sent, report.refused, report.owed) == (2, 0, 1)
+
+
 def test_a_refused_sender_stops_after_two_letters_that_say_so(box, mailing, server, clock):
     server.on_mail = lambda sender, number: "550 5.7.1 you may not send as this"
     config = mailing(connections=1)
@@ -777,7 +817,9 @@ def test_noise_is_a_reply_or_garbled_and_never_a_crash_or_a_memory_hole(pieces):
         pass
 
 
-@pytest.mark.parametrize("wire", [b"250-one\r\n251 two\r\n", b"190 what\r\n", b"25 0\r\n", b"\r\n"])
+@pytest.mark.parametrize(
+    "wire", [b"550-one\r\n250 two\r\n", b"451-one\r\n354 two\r\n", b"190 what\r\n", b"25 0\r\n", b"<html>\r\n"]
+)
 def test_what_breaks_the_form_of_a_reply_is_garbled(wire):
     with pytest.raises(Garbled):
         list(ReplyReader().feed(wire))
@@ -789,9 +831,32 @@ def test_a_status_is_read_as_servers_write_it(said):
     assert (reply.status, reply.text, suspect(reply, Step.RCPT)) == ("5.1.1", "no such user", Blame.GONE)
 
 
+@pytest.mark.parametrize(
+    ("wire", "code", "status"),
+    [
+        (b"250-one\r\n251 two\r\n", 251, ""),
+        (b"250-2.0.0 one\r\n550 5.1.1 two\r\n", 550, "5.1.1"),
+        (b"550-5.1.1 one\r\n451 4.3.0 two\r\n", 451, "4.3.0"),
+        (b"451-4.7.1 one\r\n554 two\r\n", 554, "4.7.1"),
+        (b"550-5.1.1 no such\r\n user here\r\n\r\n550 5.1.1 the end\r\n", 550, "5.1.1"),
+        (b"250-ok\r\n250ok\r\n", 250, ""),
+        (b"\r\n\r\n250 ok\r\n", 250, ""),
+        (b"250 " + b"x" * 50_000 + b"\r\n", 250, ""),
+        (b"550-5.7.1 " + b"x" * 50_000 + b"\r\n550 the end\r\n", 550, "5.7.1"),
+    ],
+)
+def test_what_a_server_says_in_a_form_of_its_own_is_read_by_its_last_line(wire, code, status):
+    for cut in (len(wire), 7):
+        reader, found = ReplyReader(), []
+        for at in range(0, len(wire), cut):
+            found += reader.feed(wire[at : at + cut])
+        [reply] = found
+        assert (reply.code, reply.status) == (code, status) and len(reply.text) < 5_000 and reader.empty
+
+
 def test_a_reply_without_end_is_given_up():
     with pytest.raises(Garbled):
-        list(ReplyReader().feed(b"250-" + b"x" * 10_000))
+        list(ReplyReader().feed(b"250-" + b"x" * 100_000))
     reader = ReplyReader()
     with pytest.raises(Garbled):
         for _ in range(1000):

@@ -6,6 +6,7 @@ letter:
 
 - **ours, or the relay's** (login, sender, relaying): a few letters in a row, to readers of more than one domain, with
   no letter taken in between. Then the relay is left alone, and the letters that were its witnesses are owed again.
+- **the relay's, whatever it says**: the same words of twenty letters in a row, to three domains. The same follows.
 - **the mailbox's**: it does not exist. Believed at once, but not of ten readers and more than this list has ever seen
   (or of a whole domain): then a server has a bad day, letters are held and nobody is barred until a person says so.
 - **the edition's**: its content is refused by ten readers and more than `max_refused`, or nobody takes it: paused.
@@ -26,6 +27,10 @@ from digest.store import refusals
 ENOUGH = 10  # refusals before they are more than a coincidence
 SURE = 4  # letters in a row that a relay refuses as ours, before it took any
 SURE_OF_SENDER = 2  # the same at MAIL, where no reader has been named yet
+ALIKE, ALIKE_DOMAINS = (
+    20,
+    3,
+)  # letters in a row, and domains, that a relay refuses in the same words, whatever these say
 SHUNNED = 5  # refusals of one domain, and not one letter taken, before the others go first
 UNHEARD_OF = 0.10  # the share of dead mailboxes that no list should have
 WORSE = 3  # times the worst that this list has seen
@@ -72,6 +77,7 @@ class _Streak:
 
     taken: bool = False  # it took a letter in this pass
     suspects: list[Case] = field(default_factory=list)
+    alike: list[Case] = field(default_factory=list)  # refused in the same words
     strong: int = 0  # of these, which speak of us or of the relay
     refuses: str = ""  # proved: it refuses login or sender
     put_off: Counter[str] = field(default_factory=Counter)  # letters "not now" by the relay's own trouble, by domain
@@ -144,6 +150,8 @@ class Judge:
         if streak.suspects:
             streak.suspects.clear()
             streak.strong = 0
+        if streak.alike:
+            streak.alike.clear()
         if streak.put_off:
             streak.put_off.clear()
         edition = self._editions.get(edition_id)
@@ -178,7 +186,22 @@ class Judge:
         speaks_of_envelope = case.step in (Step.MAIL, Step.RCPT) and blame in (Blame.RELAY, Blame.LETTER)
         if blame is Blame.OURS or speaks_of_envelope:
             return self._suspected(self._relays.setdefault(relay, _Streak()), relay, case, blame, alone=alone)
-        return Ruling(blame)
+        return Ruling(blame) if blame is Blame.EDITION else self._alike(relay, case, blame)
+
+    def _alike(self, relay: str, case: Case, blame: Blame) -> Ruling:
+        """What a relay says of so many readers at several domains, and of nobody else, is about us."""
+        streak = self._relays.setdefault(relay, _Streak())
+        if streak.refuses:
+            return Ruling(blame, relay_refuses=streak.refuses)
+        if streak.alike and _words(streak.alike[0].reply) != _words(case.reply):
+            streak.alike.clear()
+        streak.alike.append(case)
+        if len(streak.alike) < ALIKE or len({one.domain for one in streak.alike}) < ALIKE_DOMAINS:
+            return Ruling(blame)
+        *witnesses, _ = streak.alike
+        streak.refuses = f"{relay} refuses all letters: {case.reply}"
+        streak.alike.clear()
+        return Ruling(blame, relay_refuses=streak.refuses, witnesses=tuple(witnesses))
 
     def _suspected(self, streak: _Streak, relay: str, case: Case, blame: Blame, *, alone: bool) -> Ruling:
         if streak.refuses:
@@ -291,6 +314,12 @@ class Judge:
             return False
         heard = self._heard.get(edition_id)
         return not (heard and heard.sent) and not self._editions[edition_id].taken
+
+
+def _words(reply: Reply) -> str:
+    """A reply without what differs from letter to letter: numbers, addresses."""
+    same = (word for word in reply.text[:500].split() if "@" not in word and not any(map(str.isdigit, word)))
+    return f"{reply.code} {reply.status} {' '.join(same)}"
 
 
 def _said_gone(gone: int, answered: int) -> str:

@@ -15,11 +15,13 @@ from functools import lru_cache
 from digest.dataclass import dataclass
 from digest.errors import DigestError
 
-LONGEST_LINE = 4096  # RFC 5321 §4.5.3.1.5 says 512; some servers put a whole page of explanation into one
+LONGEST_LINE = 4096  # bytes of one that are kept: RFC 5321 §4.5.3.1.5 says 512; some put a whole page into one
+ENDLESS = 65_536  # bytes after which it has none
 MOST_LINES = 200
 FIRST_DELAY = timedelta(minutes=5)
 LONGEST_DELAY = timedelta(hours=1)
 _LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
+_CODE = re.compile(rb"[2-5]\d\d(?!\d)")
 _ENHANCED = re.compile(r"#?([245]\.\d{1,3}\.\d{1,3})(?=\s|$)\s*")  # some write it as qmail does
 
 
@@ -79,22 +81,23 @@ class ReplyReader:
         text = self._rest + data
         lines = text.split(b"\n")
         self._rest = lines.pop()
-        if self._lines or b"-" in text or len(self._rest) > LONGEST_LINE:
+        if self._lines or b"-" in text or len(text) > LONGEST_LINE:
             return self._join(lines)
-        return map(_read, lines)  # of one line each, as nearly all are
+        return map(_read, filter(bytes.strip, lines))  # of one line each, as nearly all are
 
     def _join(self, lines: list[bytes]) -> Iterator[Reply]:
         for line in lines:
-            if line[3:4] == b"-":
-                self._lines.append(line)
+            # Some wrap their words without a code, which stands in the last line; and send empty lines in between.
+            if line[3:4] == b"-" or (self._lines and not _CODE.match(line)):
+                self._lines.append(line[:LONGEST_LINE])
                 if len(self._lines) > MOST_LINES:
                     raise Garbled("a reply without end")
             elif self._lines:
                 lines_before, self._lines = self._lines, []
-                yield _joined([*lines_before, line])
-            else:
-                yield _read(line)
-        if len(self._rest) > LONGEST_LINE:
+                yield _joined([*lines_before, line[:LONGEST_LINE]])
+            elif line.strip():
+                yield _read(line[:LONGEST_LINE])
+        if len(self._rest) > ENDLESS:
             raise Garbled("a line without end")
 
     @property
@@ -108,19 +111,27 @@ def _read(line: bytes) -> Reply:
 
 
 def _joined(lines: list[bytes]) -> Reply:
-    code, words, status = b"", [], ""
-    for line in lines:
-        match = _LINE.fullmatch(line.rstrip(b"\r"))
-        if len(line) > LONGEST_LINE or match is None or (code and match[1] != code):
-            raise Garbled(f"no SMTP reply: {line.strip()[:80]!r}")
-        code = match[1]
-        text = match[3].decode("utf-8", "replace")
+    """The code is that of the last line, as Postfix and others have it where lines differ, which RFC 5321 §4.2.1
+    forbids; but a yes after a no is neither.
+    """
+    words, status, worst = [], "", b""
+    matches = [_LINE.fullmatch(line.rstrip(b"\r")) for line in lines]
+    last = matches[-1]
+    if last is None:
+        raise Garbled(f"no SMTP reply: {lines[-1].strip()[:80]!r}")
+    for line, match in zip(lines, matches, strict=True):
+        text = (match[3] if match else line).decode("utf-8", "replace")
+        worst = max(worst, match[1][:1]) if match else worst
         enhanced = _ENHANCED.match(text)
         if enhanced:
-            status = status or enhanced[1]
+            # Of a reply that speaks of several things, what goes with its code.
+            same = enhanced[1].encode()[:1] == last[1][:1]
+            status = enhanced[1] if same and status[:1] != enhanced[1][:1] else status or enhanced[1]
             text = text[enhanced.end() :]
         words.append("".join(c if c.isprintable() else " " for c in text).strip())
-    return Reply(int(code), status, " ".join(word for word in words if word), tuple(words))
+    if worst >= b"4" > last[1][:1]:
+        raise Garbled(f"no SMTP reply, but yes and no: {lines[-1].strip()[:80]!r}")
+    return Reply(int(last[1]), status, " ".join(word for word in words if word), tuple(words))
 
 
 def verdict(reply: Reply, step: Step) -> Verdict:
@@ -130,6 +141,8 @@ def verdict(reply: Reply, step: Step) -> Verdict:
         return OK
     if code in (421, 503) or code < 400:
         return BUSY  # closing, or we no longer agree about where we are: a new connection mends both
+    if code == 552 and step is RCPT and (reply.status == "5.5.3" or "too many recipients" in reply.text.lower()):
+        return DEFERRED  # RFC 5321 §4.5.3.1.10
     return REFUSED if code >= 500 else DEFERRED
 
 
@@ -153,8 +166,20 @@ def retry_delay(attempt: int, rng: random.Random) -> timedelta:
 
 # The mailbox or its domain does not exist (RFC 3463 §3.2, RFC 7505): nothing will arrive there, ever.
 _GONE = {"1.1", "1.2", "1.3", "1.6", "1.10"}
+# Some give that number for what comes and goes, or for what another server answered them, and say so beside it.
+_NOT_GONE = (
+    "quota", "is full", "mailbox full", "out of storage", "relay access", "relaying", "greylist", "spam", "blocked",
+    "blacklist", "policy", "undeliverable address", "temporar", "try again",
+)  # fmt: skip
 _BAD_SENDER = {"1.7", "1.8"}
 _LOGIN = {530, 534, 535, 538}
+
+
+# What relays say for good where we have sent as much as they let us have in an hour or a day.
+_LIMITS = (
+    "sending limit", "send limit", "daily limit", "hourly limit", "sending quota", "sending rate", "sending activity",
+    "credits exceeded", "emails per hour", "message quota exceeded",
+)  # fmt: skip
 
 
 class Blame(StrEnum):
@@ -169,8 +194,23 @@ class Blame(StrEnum):
     OURS = "ours"  # login or sender
 
 
+_READERS = frozenset({Blame.MAILBOX, Blame.DOMAIN, Blame.LETTER})
+
+
 def suspect(reply: Reply, step: Step) -> Blame:
-    """Whose trouble a 4yz or 5yz reply speaks of: by its enhanced status (RFC 3463 §3), else by its code and step."""
+    """Whose trouble a 4yz or 5yz reply speaks of: by its enhanced status (RFC 3463 §3), else by its code and step.
+
+    For good, at MAIL, it is no reader's, whatever its number: none has been named.
+    """
+    if reply.code >= 500:
+        if any(one in reply.text.lower() for one in _LIMITS):
+            return Blame.OURS
+        if step is Step.MAIL and reply.status[2:] != "6.7" and _suspect(reply, step) in _READERS:
+            return Blame.OURS
+    return _suspect(reply, step)
+
+
+def _suspect(reply: Reply, step: Step) -> Blame:
     permanent = reply.code >= 500
     if reply.status:
         kind = reply.status.partition(".")[2]
@@ -178,7 +218,8 @@ def suspect(reply: Reply, step: Step) -> Blame:
         if kind in _BAD_SENDER or kind in ("7.8", "7.9", "7.11"):  # RFC 4954 §6
             return Blame.OURS
         if subject == "1":
-            return Blame.GONE if permanent and step is Step.RCPT and kind in _GONE else Blame.MAILBOX
+            gone = permanent and reply.status[0] == "5" and step is Step.RCPT and kind in _GONE
+            return Blame.GONE if gone and not any(one in reply.text.lower() for one in _NOT_GONE) else Blame.MAILBOX
         if subject == "7" and permanent:
             if reply.code in _LOGIN or step is Step.MAIL:
                 return Blame.OURS

@@ -3,7 +3,8 @@
 - **There is no such mailbox** (5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10): believed at once, as delivery does. Not of ten
   readers and more than a tenth of an edition: then a server has a bad day, nobody is barred, and a person decides.
 - **For good, and not said so plainly**, or of another address behind the reader's: believed when another edition says
-  so again.
+  so again a week later. Not where half of the readers at a domain, and three at least, are said so: a company whose
+  mail was set up wrongly denies them all ("5.4.1 Access denied"). Where it is said plainly it takes ten.
 - **Content, reputation, policy** (5.7.x, block lists): ours to mend. It is counted for the edition, where the judge of
   delivery sees it, and never held against a reader.
 - **Full**: three editions over two weeks, then a pause; each month one edition goes out to see. Half a year ends it.
@@ -24,7 +25,8 @@ from digest.hear.report import Kind, Reason
 
 STALE = timedelta(days=90)
 AT_ONCE = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10")
-AGAIN = 2  # editions that say "for good", not plainly
+AGAIN, AGAIN_OVER = 2, timedelta(days=6)  # editions that say "for good", not plainly: those of two weeks, say
+FEW = 3  # readers at a domain who are denied, not plainly, before it may be all of them
 FULL_EDITIONS, SOFT_POINTS, OVER = 3, 4.0, timedelta(days=14)
 HALVED = timedelta(days=30)
 PAUSE = timedelta(days=30)
@@ -84,6 +86,9 @@ class Past:
     came_back_at: datetime | None = None
     gone: int = 0  # readers of the edition said to have no mailbox, with this one
     sent: int = 0  # letters of the edition that were taken
+    gone_there: int = 0  # readers at the reader's own domain, with this one, by the same edition
+    readers_there: int = 0  # of all who have the newsletter there
+    domain: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,9 +126,13 @@ def decide(heard: Heard, past: Past, *, now: datetime) -> Decision:
 def _hard(heard: Heard, past: Past) -> Decision:
     plainly = not heard.of_another and heard.status in AT_ONCE and heard.reason in (Reason.NO_MAILBOX, Reason.NO_DOMAIN)
     if not plainly:
-        editions = {one.letter_id for one in past.troubles if one.kind is Kind.HARD}
-        if len(editions) < AGAIN:
-            return Decision(Act.NONE, f"{heard.reason}: believed when another edition says so again")
+        at = {one.letter_id: one.at for one in past.troubles if one.kind is Kind.HARD}
+        if len(at) < AGAIN or max(at.values()) - min(at.values()) < AGAIN_OVER:
+            return Decision(Act.NONE, f"{heard.reason}: believed when another edition says so again, a week later")
+    enough = ENOUGH if plainly or heard.reason is Reason.NO_DOMAIN else FEW
+    if past.gone_there >= enough and 2 * past.gone_there >= past.readers_there:
+        said = f"{past.gone_there} of {past.readers_there} readers at {past.domain} are said to have no mailbox"
+        return Decision(Act.DOUBTED, said)
     if past.gone >= doubted_from(past.sent):
         return Decision(
             Act.DOUBTED, f"at least {past.gone} of {past.sent} readers of one edition are said to have no mailbox"

@@ -88,10 +88,12 @@ def _reason(text: str, status: str, code: int) -> Reason:
     temporary = status.startswith("4") or (not status and 400 <= code < 500)
     if _says(text, "full"):
         return Reason.FULL
-    if "my name was rejected" in text:  # what we said in HELO, whatever follows
+    if "my name was rejected" in text or "sender address rejected" in text:  # of what we said first, whatever follows
         return Reason.POLICY
     if _says(text, "moved"):
         return Reason.MOVED
+    if _other(text):
+        text = _less(text, "guessed")
     gone = _says(text, "no_mailbox") or (_says(text, "asked") and _says(text, "perhaps") and not _other(text))
     if _says(text, "sender") and (kind not in _GONE or not _says(_less(text, "sender"), "no_mailbox")):
         return Reason.POLICY  # it is the sender's address or domain that does not exist

@@ -25,7 +25,8 @@ def from_server(mail: Mail) -> bool:
     if mail.type == "multipart/report" and mail.params.get("report-type", "").lower() == "delivery-status":
         return True
     path = mail.all("return-path")
-    return bool(path) and path[0].strip() in ("<>", "") and not away(mail)
+    # Old programs for who is away answer from nobody, too, and as people do.
+    return bool(path) and path[0].strip() in ("<>", "") and not away(mail) and not _answers(plain(mail.get("subject")))
 
 
 def failure_subject(mail: Mail) -> bool:

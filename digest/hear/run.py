@@ -28,7 +28,7 @@ from digest.hear.sources import Incoming, Source
 from digest.hear.understand import understand
 from digest.hear.wishes import wants_to_leave
 from digest.models import Subscriber, Subscription, address_key
-from digest.store import Database, refusals, reports, suppressions
+from digest.store import Database, doubts, refusals, reports, suppressions
 from digest.store.reports import Letter
 from digest.values import Evidence, Followed, Mailed, Wished
 
@@ -115,7 +115,9 @@ class Storms:
     """
 
     seen: dict[int, tuple[int, int]] = field(default_factory=dict)  # edition: of how many readers, of how many letters
-    freed: set[int] = field(default_factory=set)
+    there: dict[int, dict[str, set[int]]] = field(default_factory=dict)  # edition: who is said so, by domain
+    readers: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)  # at a domain: of how many, of all
+    freed: set[tuple[int, str]] = field(default_factory=set)  # edition and domain; "" all of them
 
 
 @dataclass(frozen=True)
@@ -400,12 +402,33 @@ def _elsewhere(
 def _gone(session: Session, edition_id: int, storms: Storms) -> tuple[int, int]:
     """Readers of an edition who are said to have no mailbox, counted as far as it matters, and all of them."""
     if edition_id not in storms.seen:
-        sent = reports.letters_of(session, edition_id)
-        gone = reports.gone(session, edition_id, most=policy.doubted_from(sent))
+        sent = doubts.letters_of(session, edition_id)
+        gone = doubts.gone(session, edition_id, most=policy.doubted_from(sent))
         if gone < policy.doubted_from(sent):
             return gone, sent
         storms.seen[edition_id] = gone, sent
     return storms.seen[edition_id]
+
+
+def _gone_there(session: Session, edition_id: int, letter: Letter, storms: Storms) -> tuple[int, int]:
+    """Of the readers at the domain of a letter's, how many are said to have no mailbox, and all; (0, 0) of few."""
+    domain = _domain(letter)
+    if edition_id not in storms.there:
+        storms.there[edition_id] = doubts.gone_by_domain(session, edition_id)
+    said = storms.there[edition_id].setdefault(domain, set())
+    if letter.subscriber_id is not None:
+        said.add(letter.subscriber_id)
+    if len(said) < policy.FEW:
+        return 0, 0
+    before, readers = storms.readers.get((edition_id, domain), (0, 0))
+    if len(said) >= 2 * before:  # until then twice as many as now are not half of those that were counted
+        readers = doubts.readers_at(session, edition_id, domain, most=4 * len(said) + 1)
+        storms.readers[edition_id, domain] = len(said), readers
+    return len(said), readers
+
+
+def _domain(letter: Letter) -> str:
+    return address_key(letter.email).rpartition("@")[2]
 
 
 def _decide(
@@ -432,7 +455,9 @@ def _decide(
     decision = policy.decide(heard, past, now=now)
     if decision.act is Act.SUPPRESS and heard.kind is Kind.HARD and letter.edition_id is not None:
         gone, sent = _gone(session, letter.edition_id, storms)
-        decision = policy.decide(heard, replace(past, gone=gone, sent=sent), now=now)
+        there, readers = _gone_there(session, letter.edition_id, letter, storms)
+        past = replace(past, gone=gone, sent=sent, gone_there=there, readers_there=readers, domain=_domain(letter))
+        decision = policy.decide(heard, past, now=now)
     if person is None and decision.act is not Act.OURS:
         decision = Decision(Act.NONE, f"about nobody who is subscribed: {decision.why}")
     return decision, person
@@ -455,9 +480,12 @@ def _carry_out(
         status = decision.why.rpartition(" ")[2]
         status = status if status[:2] in ("5.", "4.") else "5.0.0"
         return reports.suppress(session, person, reason=suppressions.BOUNCED, status=status, evidence=said)
-    if decision.act is Act.DOUBTED and letter.edition_id is not None and letter.edition_id not in storms.freed:
-        storms.freed.add(letter.edition_id)
-        for earlier in reports.barred_of(session, letter.edition_id):
+    if decision.act is Act.DOUBTED and letter.edition_id is not None:
+        all_of_it = letter.edition_id, "" if letter.edition_id in storms.seen else _domain(letter)
+        if all_of_it in storms.freed:
+            return {}
+        storms.freed.add(all_of_it)
+        for earlier in doubts.barred_of(session, letter.edition_id, domain=all_of_it[1]):
             if (row := reports.get(session, earlier)) is not None and reports.undo(session, row, evidence=said):
                 reports.finish(session, earlier, act=Act.DOUBTED, undone_at=None, before=None)
         return {}

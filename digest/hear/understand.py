@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from digest.hear import dsn, mime, notifications, reasons, robots, shapes
-from digest.hear.addresses import address_in, addresses_in
+from digest.hear.addresses import address_in, addresses_in, without
 from digest.hear.mime import Headers, Mail
 from digest.hear.report import Failed, Kind, Reason, Report, Returned, merged, worst
 
 TEXT = 4000  # characters that are kept of what a person would read
+END = 1000  # of them those at its end
 _OURS = re.compile(r"\d{1,9}:[^:\s]{1,100}:edition:")
 _LEAVE = re.compile(r"(?:^|[+.=_-])leave[+=-][a-z2-7]{20,80}@", re.IGNORECASE)
 _CHOICES = re.compile(r"(?:^|[+.=_-])prefs[+=-][a-z2-7]{20,80}@", re.IGNORECASE)
@@ -33,13 +34,24 @@ def understand(raw: bytes, envelope_to: tuple[str, ...] = ()) -> Report:
         headers=Returned(mail.headers),
         returned=report.returned if report.returned.headers else Returned(returned),
         sent_at=date_of(mail.get("date")),
-        text=notice.text.strip()[:TEXT],
+        text=_kept(notice.text.strip() or (_words(mail).strip() if report.kind is Kind.REPLY else "")),
         feedback=report.feedback,
         robot=robots.unanswered(mail)
         if report.kind is Kind.CHOICES
         else report.kind is not Kind.REPLY or robots.automatic(mail),
         cut=mail.cut,
     )
+
+
+def _kept(text: str) -> str:
+    """As much of a text as is kept: where it is longer its end, too, since many answer below a mail of ours."""
+    if len(text) <= TEXT:
+        return text
+    head = text[: TEXT - END - 10]
+    head = head.rpartition("\n")[0] or head
+    tail = text[-END:].partition("\n")[2] or text[-END:]
+    quoted = head.rpartition("\n")[2].lstrip().startswith(">")
+    return f"{head}\n{'> ' if quoted else ''}[\u2026]\n{tail}"
 
 
 def _inert(one: Failed) -> Failed:
@@ -95,8 +107,20 @@ def _status_report(status: list[Failed], text: str) -> Report:
     found = merged(status)
     about = shapes.paragraphs(text, [one.email for one in found])
     alone = len(found) == 1
-    told = tuple(_told(one, about.get(one.email.lower(), "") + (f"\n{text}" if alone else "")) for one in found)
-    return Report(worst(told), told)
+    told = []
+    for one in found:
+        theirs = about.get(one.email.lower(), "")
+        heard = _told(one, theirs + (f"\n{text}" if alone else ""))
+        if heard.kind is Kind.HARD and heard.reason is Reason.UNSAID and _reason_given(theirs, one.email):
+            heard = replace(heard, kind=Kind.SOFT)  # a reason that we do not know, and not none
+        told.append(heard)
+    return Report(worst(tuple(told)), tuple(told))
+
+
+def _reason_given(paragraph: str, email: str) -> bool:
+    """Does more than their address stand in the lines about a recipient?"""
+    _before, _address, below = paragraph.lower().partition(email.lower())
+    return any(c.isalpha() for c in without(below))
 
 
 def _told(one: Failed, words: str) -> Failed:

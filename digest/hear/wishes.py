@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from itertools import islice, pairwise
 
 from digest.hear.report import Report
@@ -14,6 +15,7 @@ _LINES = 12  # of the beginning; below are signatures
 _CLAUSE = re.compile(r"[.,;:!?…()、。，！？；।،؟–—]|\s-+\s")
 _ASKED = ("?", "？", "؟")
 _ADDRESS = re.compile(r"(?<![^\s@])[^\s@]++@[^\s@]+")
+_LONGEST = 12  # words of a clause that asks and says no more
 _SHORT = 50  # letters of a line that was not wrapped
 
 
@@ -23,13 +25,22 @@ def wants_to_leave(report: Report) -> bool:
     What they quote of our mail asks for nothing, nor does the subject of our mail that they answer, unless it says
     that alone; nor does a wish that they say they do not have. In doubt it is one, so that a person looks.
     """
-    lines = list(islice(own_lines(report.text), _LINES)) or below(report.text)
-    own = [_ended(_plain(line)) for line in lines]
     subject, answers = _subject(report.subject)
-    if any(_alone(line) and not _turned(before) for before, line in pairwise(["", *own[:3]])) or _alone(subject):
+    own = list(islice(own_lines(report.text), _LINES))
+    if _alone(subject) or _wish(own, "" if answers else subject):
         return True
-    said = " ".join([*own] if answers else [*own, ".", subject])
-    return any(_wished(said, phrase) for phrase in listed_bare("wishes", "phrases"))
+    return _wish(below(report.text)[:_LINES], "")
+
+
+def _wish(written: list[str], subject: str) -> bool:
+    """Do lines of somebody's own, or a subject, have a wish in them?"""
+    own = [_ended(_plain(line)) for line in written]
+    if any(_alone(line) and not _turned(before) for before, line in pairwise(["", *own[:3]])):
+        return True
+    if any(_asks(line) and not _turned(before) for before, line in pairwise(["", *own])):
+        return True
+    said = " ".join([*own, ".", subject])
+    return _asks(said) or any(_wished(said, phrase) for phrase in listed_bare("wishes", "phrases"))
 
 
 def _subject(subject: str) -> tuple[str, bool]:
@@ -99,6 +110,35 @@ def _alone(line: str) -> bool:
     if not 0 < len(words) <= 4:
         return False
     return " ".join(words) in alone or (bool(rest) and (" ".join(rest) in alone or alone.issuperset(rest)))
+
+
+def _asks(text: str) -> bool:
+    """Does a clause say no more than that something of ours is to end: "stop these mails", "please delete my address"?
+
+    One word that is no such, and it is about something else: "stop the war", "cancel the sports part".
+    """
+    return any(_ends_all(clause) for clause in _CLAUSE.split(text))
+
+
+def _ends_all(clause: str) -> bool:
+    words = [word for piece in _words(clause) for word in piece.split("'") if word]
+    if not 0 < len(words) <= _LONGEST:
+        return False
+    rest, ends = f" {' '.join(words)} ", False
+    for two in _pairs():
+        if f" {two} " in rest:
+            rest, ends = rest.replace(f" {two} ", " "), True
+    said = set(rest.split())
+    letters, ends_them = said & listed_bare("wishes", "letters"), said & listed_bare("wishes", "ends_them")
+    alone = said & listed_bare("wishes", "ends")
+    little = listed_bare("wishes", "little") | listed_bare("wishes", "courtesies")
+    return said <= letters | ends_them | alone | little and bool(ends or alone or (letters and ends_them))
+
+
+@cache
+def _pairs() -> tuple[str, ...]:
+    """What ends something and is more than one word."""
+    return tuple(one for one in _sorted("ends") if " " in one)
 
 
 def _words(line: str) -> list[str]:

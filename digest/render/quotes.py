@@ -41,6 +41,8 @@ _WHOLE = (
     "Share this edition",
     "View in browser",
 )  # and these alone
+_STOPS = ".:!?\u2026\u3002\uff01\uff1f\u061f\u0964"
+_WRAPPED = 40  # letters of a line that may have been wrapped; a shorter one ends where it was meant to
 _PADDING = "\u034f"  # unseen; below the first words of our HTML, which inboxes show beside the subject
 _CLOCK = re.compile(r"\d[:.h時点]\d\d")
 _PLACE = re.compile(r"%\(\w+\)s")
@@ -52,8 +54,7 @@ def own_lines(text: str) -> Iterator[str]:
 
     Below a quote with marks somebody may go on, as those do who answer at the bottom.
     """
-    lines = [line.strip() for line in text[:MOST_TEXT].split("\n")[:MOST_LINES]]
-    lines = [line for line in lines if _PADDING in line or folded(line)]
+    lines = [line for line in _looked_at(text) if _PADDING in line or folded(line)]
     at = 0
     while at < len(lines):
         line, after = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
@@ -70,13 +71,43 @@ def own_lines(text: str) -> Iterator[str]:
             at += 1
 
 
+def _looked_at(text: str) -> list[str]:
+    """The first lines of a text; where they end within a quote with marks, also what stands below it."""
+    lines = [line.strip() for line in text.split("\n")]
+    lines = [line for above, line in pairwise(["", *lines]) if not (_marked(above) and _goes_on(above, line))]
+    size = most = 0
+    while most < min(len(lines), MOST_LINES) and size < MOST_TEXT:
+        size += len(lines[most]) + 1
+        most += 1
+    head, rest = lines[:most], lines[most:]
+    if not rest or not _marked(next((line for line in reversed(head) if line), "")):
+        return head
+    end = max((at + 1 for at, line in enumerate(rest) if _marked(line)), default=0)
+    return head + rest[end : end + MOST_LINES]
+
+
+def _goes_on(quoted: str, line: str) -> bool:
+    """Is a line the end of one of ours above it that was wrapped, and lost its mark by that?"""
+    above = quoted.lstrip("> |")
+    wrapped = bool(line) and not _marked(line) and len(above) > _WRAPPED and above[-1] not in _STOPS
+    return wrapped and _ours(above, line)
+
+
 def below(text: str) -> list[str]:
-    """The last lines of an answer that begins with a quote without marks: some write there, and nothing shows where."""
+    """The lines below a mail of ours that is quoted without marks: some write there, and nothing shows where.
+
+    They are those after the last that is known as ours; where none is and nothing stands above, the last three.
+    """
     lines = [line.strip() for line in text.split("\n") if folded(line)]
-    if next(own_lines(text), None) is not None:
+    if any(map(_marked, lines)):
         return []
-    pairs = list(pairwise([*lines, ""]))[-3:]
-    return [line for line, after in pairs if not (_marked(line) or _begins(line) or _ours(line, after))]
+    quoted = [_ours(line, after) for line, after in pairwise([*lines, ""])]
+    end = max((at + 1 for at, ours in enumerate(quoted) if ours), default=0)
+    if end and end < len(lines) and _goes_on(lines[end - 1], lines[end]):
+        end += 1
+    if not end:
+        end = max(0, len(lines) - 3) if next(own_lines(text), None) is None else len(lines)
+    return [line for line in lines[end:] if not _begins(line)][:MOST_LINES]
 
 
 def answered(subject: str) -> str:

@@ -21,7 +21,6 @@ from digest.models import (
     Subscription,
     SubscriptionState,
     UtcTime,
-    Variant,
     address_key,
 )
 from digest.store import hooks, people, recipients, rolls, suppressions, witness
@@ -282,41 +281,6 @@ def _returns() -> Any:
         col(Consent.subscriber_id) == sa.bindparam("who"),
         col(Consent.event).in_((ConsentEvent.UNSUPPRESSED, ConsentEvent.SUBSCRIBED, ConsentEvent.MOVED)),
     )
-
-
-def letters_of(session: Session, edition_id: int) -> int:
-    """How many letters an edition had."""
-    owed = sa.select(sa.func.sum(col(Variant.letters))).where(col(Variant.edition_id) == edition_id)
-    return int(session.execute(owed).scalar() or 0)
-
-
-def gone(session: Session, edition_id: int, *, most: int) -> int:
-    """How many readers of an edition are said to have no mailbox; counted up to `most`, since there may be many."""
-    return int(session.execute(_gone(), {"edition": edition_id, "most": most}).scalar() or 0)
-
-
-@cache
-def _gone() -> Any:
-    said = sa.select(col(MailReport.outbox_id)).where(
-        col(MailReport.edition_id) == sa.bindparam("edition"),
-        col(MailReport.kind) == "hard",
-        col(MailReport.act).in_(("suppress", "doubted", "")),
-        col(MailReport.proof) != "",
-        col(MailReport.undone_at).is_(None),
-    )
-    return sa.select(sa.func.count()).select_from(said.distinct().limit(sa.bindparam("most")).subquery())
-
-
-def barred_of(session: Session, edition_id: int) -> list[int]:
-    """Reports for which readers of an edition were barred as having no mailbox, and not at a person's word."""
-    query = select(MailReport.id).where(
-        MailReport.edition_id == edition_id,
-        MailReport.kind == "hard",
-        MailReport.act == "suppress",
-        col(MailReport.undone_at).is_(None),
-        col(MailReport.done_at).is_(None),
-    )
-    return [one for one in session.exec(query) if one is not None]
 
 
 # ---------------------------------------------------------------- what follows, and back
