@@ -300,6 +300,21 @@ def test_a_commit_waits_for_sixty_four_answers_where_more_are_on_their_way():
     assert committed == [64]
 
 
+def test_no_letter_has_its_place_at_a_relay_before_the_commit_that_marks_it(
+    database, scattered, inbox, clock, monkeypatch
+):
+    """Chosen while a commit waits for answers, they would take half of a window, and connections wait for letters."""
+    early, booked = [], Delivery.booked
+
+    def book(delivery, *told):
+        early.append(bool(delivery._marking) and not delivery._writer._working)
+        booked(delivery, *told)
+
+    monkeypatch.setattr(Delivery, "booked", book)
+    assert send(database, scattered, clock).sent == len(READERS)
+    assert len(early) == len(READERS) and not any(early)
+
+
 @on_sqlite
 def test_letters_that_are_marked_alike_are_one_row_of_the_answer(database, scattered, clock, monkeypatch):
     """Between two rows Python's lock is let go of, and the loop that sends would take it for each."""

@@ -73,7 +73,9 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._woken = asyncio.Event()
-        self._writer = Writer(ledger, committed=self._committed, failed=self.failed, more=self._more_to_come)
+        self._writer = Writer(
+            ledger, committed=self._committed, failed=self.failed, more=self._more_to_come, gather=self._share_out
+        )
         self._ledger = ledger
         self._commons: Commons | None = None
         self._book = Book(self._writer, self.judge, report, self._papers, clock=clock, rng=rng)
@@ -155,18 +157,12 @@ class Delivery:
             for lane in self._awake():
                 for waiting in lane.domains.unpark(now, moment):
                     self._of(waiting.claimed).claims.waiting.appendleft(waiting)
-            before = len(self._marking)
-            for lane in self._awake():
-                if lane.live:
-                    self._assign(lane, now, moment)
-            # Not at each look: where commits keep step with these, one lane would be first whenever there is room.
-            self._shared_out += len(self._marking) > before
             for lane in sorted(self._awake(), key=lambda lane: lane.asked):  # who asked last, goes last
                 if lane.live:
                     self._ask(lane)
         for route in self._routes:
             route.pump()
-        self._writer.kick()
+        self._writer.kick(gathers=self._may_share_out(now, moment))
 
     def _wanting(self) -> int:
         """How many letters could still go: those at hand, or a claim's worth while there are more to be claimed."""
@@ -233,6 +229,24 @@ class Delivery:
             self._hand_back(lane)
         for route in self._routes:
             route.hand_back()
+
+    def _may_share_out(self, now: float, moment: datetime) -> bool:
+        """Is there a letter at hand, and a relay with room for one?"""
+        if self.stopping:
+            return False
+        lanes = [lane for lane in self._begun if lane.live and lane.claims.waiting]
+        return any(route.room(now, moment) > 0 for lane in lanes for route in lane.choice(now, moment))
+
+    def _share_out(self) -> None:
+        """Have letters marked, chosen right before a commit: so those that wait for one are few of a relay's window."""
+        if self.stopping:
+            return
+        now, moment, before = self._loop.time(), self.clock(), len(self._marking)
+        for lane in self._awake():
+            if lane.live:
+                self._assign(lane, now, moment)
+        # Not at each look: where commits keep step with these, one lane would be first whenever there is room.
+        self._shared_out += len(self._marking) > before
 
     def _assign(self, lane: Lane, now: float, moment: datetime) -> None:
         """Choose a relay for claimed letters, as many as the relays will soon need, and have them marked."""

@@ -40,8 +40,12 @@ class Writer:
         committed: Callable[[Committed], None],
         failed: Callable[[BaseException], None],
         more: Callable[[], bool] = lambda: False,
+        gather: Callable[[], object] = lambda: None,
     ) -> None:
-        """`more`: will there be more answers soon, and does no connection wait for this commit?"""
+        """`more`: will there be more answers soon, and does no connection wait for this commit?
+
+        `gather` adds to `batch`, at the last moment before it is handed over, the letters that are to be marked.
+        """
         self.batch = Batch()
         self._working = False
         self._started = 0.0  # the last commit
@@ -51,6 +55,7 @@ class Writer:
         self._committed = committed
         self._failed = failed
         self._more = more
+        self._gather = gather
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -60,10 +65,9 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
-    def kick(self) -> None:
-        """Something is in `batch`. Where letters go fast, a few milliseconds more of them share the commit.
-
-        Where they go slowly, some tens of milliseconds, for as long as others are on their way.
+    def kick(self, *, gathers: bool = False) -> None:
+        """Something is in `batch`, or there is something to `gather`. Where letters go fast, a few milliseconds more of
+        them share the commit; where they go slowly, some tens of milliseconds, for as long as others are on their way.
         """
         if self._working:
             return
@@ -75,7 +79,7 @@ class Writer:
                 return
             self._later.cancel()
             self._later = None
-        elif not batch:
+        elif not (batch or gathers):
             return
         wait = self._started + (PATIENT if patient else GATHER) - self._loop.time()
         if wait > 0:
@@ -87,7 +91,10 @@ class Writer:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        if not self._working and self.batch:
+        if self._working:
+            return
+        self._gather()
+        if self.batch:
             self._started = self._loop.time()
             self._working = True
             # Handed over whole, here and not by the thread: so nothing is added to a batch that is being read.

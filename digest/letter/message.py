@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -175,6 +176,7 @@ class Template:
         self._parts = [b""] * (2 * len(body.fixed))
         self._parts[1::2] = body.fixed
         self._markers = body.markers
+        self._times = list(Counter(body.markers).items())  # how often each is asked for: with each story, as a rule
 
     @property
     def weight(self) -> int:
@@ -207,9 +209,12 @@ class Template:
         between = [slots[marker] for marker in self._markers]
         if self._signers:
             head = self._signed(head, between, date)
-        addresses = b"".join(between)
-        size = len(head) - len(self._head) + len(addresses) + self._size
-        if b"\n." in addresses or addresses.startswith(b"."):  # hardly ever
+        size, dotted = len(head) - len(self._head) + self._size, False
+        for marker, times in self._times:
+            slot = slots[marker]
+            size += times * len(slot)
+            dotted = dotted or b"\n." in slot or slot.startswith(b".")
+        if dotted:  # hardly ever
             between = list(map(stuffed, between))
         parts = self._parts.copy()
         parts[0] = head
