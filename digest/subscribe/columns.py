@@ -41,6 +41,7 @@ from digest.subscribe.titles import (
     TICKS,
     TITLES,
     WORDS,
+    heading,
     kind,
     listed,
     reason,
@@ -114,6 +115,9 @@ class Columns:
         self._telling = [use.index for name in (*_CHOICES, *taste.NAMES) for use in self._at[name]]
         self._chose: dict[tuple[str, ...], Preferences] = {}
         self._line = 0
+        self._below = ""  # a heading, or a comment, that says that who stands below it is no reader
+        self._sections = not terms.meaning and not any(self._at[field] for field in (*STATES, "suppressed"))
+        self._width = max((use.index for use in reading.uses), default=0) + 1
         self._survey: Survey | None = None
 
     @classmethod
@@ -159,12 +163,20 @@ class Columns:
 
     def person(self, record: Record) -> Person:
         """The person of a row; BadInput says what is wrong with it."""
+        if record.above and self._sections:
+            self._section(record.above)
         if record.problem:
             raise BadInput(record.problem)
         cells, self._line = record.cells, record.line
+        if len(cells) > self._width:
+            self._beyond(cells)
         email, called = self._mailbox(self._cell(cells, "email"))
+        if self._below:
+            raise BadInput(f"it stands below {self._below[:40]!r}: import that part by itself, with --as and what it is")
         state, why, left_at, stopped_at = self._standing_of(cells)
         name = self._name(cells) or called
+        if "=?" in name:
+            name = _decoded(name)
         key = address_key(email)
         labels = self._cell(cells, "tags")
         shown, tags, kept = display_name(name), tags_of(_listing(labels)) if labels else [], self._fields(cells)
@@ -188,6 +200,23 @@ class Columns:
             fields=kept,
             stamp=stamp_of(shown, tags, kept),
         )
+
+    def _section(self, above: str) -> None:
+        """Heed what comments and headings above a row say of all below."""
+        for line in above.split("\n"):
+            said = heading(line)
+            if said is not None:
+                self._below = "" if said else line
+
+    def _beyond(self, cells: list[str]) -> None:
+        """Refuse a row with more cells than there are columns where that may hide something, or shift it."""
+        more = [cell for cell in cells[self._width :] if cell.strip()]
+        if not more:
+            return
+        told = next((cell for cell in more if "@" in cell or smells(cell) or word(cell) in NO), "")
+        if told or any(self._at[field] for field in STATES):
+            shown = told or more[0]
+            raise BadInput(f"the row has more cells than there are columns: {shown.strip()[:40]!r} stands beyond them")
 
     def _name(self, cells: list[str]) -> str:
         """A whole name; beside a first name, "Nom", "Name" or "Naam" says the last one in many languages."""
@@ -264,19 +293,23 @@ class Columns:
         return dict(list(kept.items())[: fields.MOST]) if len(kept) > fields.MOST else kept
 
     def _mailbox(self, cell: str) -> tuple[str, str]:
-        """The address, and the name of `Name <address>`."""
+        """The address, and the name that stands with it: `Name <address>`, `address (Name)`, `address Name`."""
         cell = _without_stop(cell)
+        if " " not in cell and "<" not in cell:  # most of them
+            if cell[:1] in _STRUCK and cell.startswith(_STRUCK_OUT):
+                raise BadInput(f"{cell[:40]!r} is no address that we are sure of: is it a comment, or struck out?")
+            return address(cell if cell.count("@") < 2 else _said_twice(cell)), ""
         if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
             plain, _, comment = cell[:-1].partition(" (")
-            told = kind(comment) in (ASKED, "left_at", "blocked") or WORDS.get(word(comment), ACTIVE) != ACTIVE
-            if told or smells(comment):
-                raise BadInput(f"{comment[:40]!r} stands behind the address: put what it says into a column of its own")
+            _refuse_note(comment)
             return address(plain), comment.strip()
         name, opened, rest = cell.partition("<")
         inside, closed, after = rest.partition(">")
         if not (opened and closed) or after.strip() or ">" in name or "<" in inside:
-            return address(cell), ""
-        return address(_without_stop(inside)), name.strip().strip('"')
+            return _beside(_said_twice(cell) if cell.count("@") > 1 else cell)
+        name = name.strip().strip('"')
+        _refuse_note(name)
+        return address(_said_twice(_without_stop(inside)) if inside.count("@") > 1 else _without_stop(inside)), name
 
     def _standing(self, cells: list[str]) -> _Standing:
         """The state, why the address gets no letters or "", and since when it is so and gets none.
@@ -325,7 +358,7 @@ class Columns:
         return ACTIVE if ACTIVE in said else said[0]
 
     def _left(self, cell: str, use: Use) -> tuple[_Said, datetime | None]:
-        """What a date of leaving says, or a flag; what is neither says nothing, and is named."""
+        """What a date of leaving says, or a flag; BadInput for what is neither."""
         if not cell or word(cell) in NO or dates.no_date(cell):
             return None, None
         if word(cell) in TICKS:
@@ -333,8 +366,9 @@ class Columns:
         meaning = self.reading.words.get(word(cell))
         if meaning is not None:
             return (None, None) if meaning == ACTIVE else (meaning, None)
-        at = self._date(cell, use)
-        return (LEFT, at) if at is not None else (None, None)
+        if dates.read(cell, day_first=use.day_first) is None:
+            raise BadInput(f"the column {use.title!r} says {cell[:40]!r}, which we do not understand")
+        return LEFT, self._date(cell, use)
 
     def _blocked(self, cell: str, use: Use) -> tuple[_Said, datetime | None]:
         """Whether an address gets no letters, by a flag, a date or a word; BadInput for what is none of them."""
@@ -397,13 +431,62 @@ class Columns:
         return at
 
 
+_STRUCK = "#/~-;"  # at the beginning of what somebody took out of a list
+_STRUCK_OUT = ("#", "//", "~~", "-", ";")
+_ADDRESSES = re.compile(r"[^\s\"'<>()\[\]|,;:?=]{1,64}@[^\s\"'<>()\[\]|,;:?=@]{1,255}")
+_MARKUP = re.compile(r"(?:[\s\"'<>()\[\]|,;:=/]|\b(?:mailto|a|href|hyperlink)\b)*", re.IGNORECASE)
+
+
+def _said_twice(cell: str) -> str:
+    """The address of a link that shows it again, as of a page or a formula; else the cell."""
+    found = _ADDRESSES.findall(cell[:MAX_NAME * 3])
+    if len({one.casefold() for one in found}) == 1 and _MARKUP.fullmatch(_ADDRESSES.sub("", cell)):
+        return found[0]
+    return cell
+
+
+def _beside(cell: str) -> tuple[str, str]:
+    """An address and a name in one cell with nothing between them, as in Sympa's lists; BadInput for any other words."""
+    words = cell.split()
+    at = [index for index, one in enumerate(words) if "@" in one]
+    if len(words) < 2 or at not in ([0], [len(words) - 1]):
+        return address(cell), ""
+    mailbox = address(_without_stop(words.pop(at[0])))
+    name = " ".join(words)
+    _refuse_note(name)
+    sure = len(words) <= 5 and all(one in _PARTICLES or not one[0].islower() for one in words)
+    if not sure or not all(c.isalpha() or c in "'’.,-\" " for c in name) or not name.strip("\"',.- "):
+        raise BadInput(f"{name[:40]!r} stands beside the address, and is no name that we are sure of")
+    return mailbox, name.strip("\" ,")
+
+
+_PARTICLES = frozenset("de del della der den di da do dos das du la le van von zu zur zum ten ter bin al el y e und and".split())
+
+
+def _refuse_note(text: str) -> None:
+    """BadInput for what stands where a name may stand, and says that they get no letters."""
+    if kind(text) in (ASKED, "left_at", "blocked") or WORDS.get(word(text), ACTIVE) != ACTIVE or smells(text):
+        raise BadInput(f"{text.strip()[:40]!r} stands behind the address: put what it says into a column of its own")
+
+
+def _decoded(name: str) -> str:
+    """A name as headers of mails have it (RFC 2047), as Mailman lists them, in plain letters."""
+    from email.errors import HeaderParseError
+    from email.header import decode_header, make_header
+
+    try:
+        return str(make_header(decode_header(name[: MAX_NAME * 3])))
+    except (HeaderParseError, LookupError, UnicodeError, ValueError):
+        return name
+
+
 def _without_stop(cell: str) -> str:
     """Without what stands behind an address where it ended a sentence or a list, or before one that was a link."""
     found = cell.strip(AROUND)
     if found[:7].lower() == "mailto:":
         cell = found = found[7:].partition("?")[0]
-    if len(found) > 2 and found[0] == found[-1] == "'":  # as Outlook shows one without a name
-        cell = found = found[1:-1]
+    if len(found) > 2 and found[0] in "'‘":  # as Outlook shows one without a name, or a spreadsheet marks text
+        cell = found = found[1:].removesuffix("'").removesuffix("’")
     return found[:-1].rstrip() if found[-1:] in (".", ",", ";") and found[-2:] not in ("..", "@.") else cell
 
 

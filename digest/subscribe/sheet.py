@@ -15,6 +15,7 @@ from typing import BinaryIO
 from digest.errors import BadInput
 from digest.subscribe import charset
 from digest.subscribe.charset import Charset
+from digest.subscribe.rewriting import rewritten, unwrapped
 
 SEPARATORS = ",;\t|"
 HEAD_BYTES = 65_536
@@ -40,17 +41,22 @@ MAX_LINE = 100_000  # characters, of a line and of a record
 LEAD = 12  # lines that a report may put before its header
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
 
+_UNSEEN = " \t\r\n\u00a0\u200b\u2060\ufeff"  # around a title
 _SEP_LINE = re.compile(r'\s*"?sep=(.)"?[\s,;]*', re.IGNORECASE)  # Excel's own first line
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row: its cells, and the lines it stands on. `problem` is set where they cannot be trusted."""
+    """One row: its cells, and the lines it stands on. `problem` is set where they cannot be trusted.
+
+    `above` are the comments and headings that stand between it and the row before it, a line each.
+    """
 
     line: int
     last_line: int
     cells: list[str]
     problem: str = ""
+    above: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Sheet:
     first: list[str]  # the cells of the first row, header or not
     records: Iterator[Record]
     text: io.TextIOWrapper  # kept, for it closes the file when it goes
+    lead: tuple[str, ...] = ()  # lines of a report, or comments, before it all
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
@@ -91,15 +98,15 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
         stream, found.codec, errors=charset.MIXED if found.codec == "utf-8-sig" else "replace", newline=""
     )
     lines = _Lines(text)
-    separator, first = _separator(lines)
+    separator, first, lead = _separator(lines)
     if all(_speaks_of_address(cell) for cell in first if cell.strip()):
-        return Sheet(found, "", [], first[:1], _plain_list(lines), text)
+        return Sheet(found, "", [], first[:1], _plain_list(lines), text, lead)
     titled = not any(_like_address(cell.strip().strip("<>")) for cell in first)
     records = _records(lines, separator, titled=titled)
     if not titled:
-        return Sheet(found, separator, [], first, records, text)
+        return Sheet(found, separator, [], first, records, text, lead)
     header = next(records, Record(1, 1, first)).cells
-    return Sheet(found, separator, [cell.strip() for cell in header], first, records, text)
+    return Sheet(found, separator, [cell.strip(_UNSEEN) for cell in header], first, records, text, lead)
 
 
 _OPENED = "open it and save it as CSV (UTF-8)"
@@ -207,49 +214,62 @@ class _Lines:
         del self.taken[keep:]
 
 
-def _separator(lines: _Lines) -> tuple[str, list[str]]:
-    """The separator and the cells of the first row, which stays to be read."""
+def _separator(lines: _Lines) -> tuple[str, list[str], tuple[str, ...]]:
+    """The separator, the cells of the first row, which stays to be read, and the lines before it."""
     lines.begin()
     try:
         first = next((line for line in lines if line.strip()), "")
+        told = _SEP_LINE.fullmatch(first)
+        separators = told[1] if told else SEPARATORS
+        if told:
+            lines.begin()
+            first = next((line for line in lines if line.strip()), "")
     except _TooLong:
         raise BadInput("the first line is too long for a CSV file", hint="save the list as CSV (UTF-8)") from None
-    told = _SEP_LINE.fullmatch(first)
-    if told:
-        lines.begin()
-        following = next(lines, "")
-        lines.give_back(0)
-        return told[1], next(csv.reader([following], delimiter=told[1]), [])
     lines.give_back(len(lines.taken) - 1)
-    best, cells = _cut(first)
+    best, cells = _cut(first, separators)
     if any(_known(cell) for cell in cells):
-        return best, cells
-    return _behind_lead(lines, first) or (best, cells)
+        return best, cells, ()
+    return _behind_lead(lines, first, separators) or (best, cells, ())
 
 
-def _cut(line: str) -> tuple[str, list[str]]:
+def _cut(line: str, separators: str) -> tuple[str, list[str]]:
     """The separator of a line, and its cells."""
-    ways = {separator: next(csv.reader([line], delimiter=separator), []) for separator in SEPARATORS}
+    ways = {separator: next(csv.reader([line], delimiter=separator), []) for separator in separators}
     best = max(ways, key=lambda s: (any(_known(cell) for cell in ways[s]), len(ways[s])))
+    for separator in SEPARATORS:
+        inner = unwrapped(ways[best], separator)
+        if inner and any(_known(cell) for cell in inner) and not any(_known(cell) for cell in ways[best]):
+            return separator, inner
     return best, ways[best]
 
 
-def _behind_lead(lines: _Lines, first: str) -> tuple[str, list[str]] | None:
+def _behind_lead(lines: _Lines, first: str, separators: str) -> tuple[str, list[str], tuple[str, ...]] | None:
     """The same of the header where lines of a report or comments stand before it, which are left out; else None."""
     lines.begin()
+    lead: list[str] = []
     try:
         for line in islice(lines, LEAD):
-            best, cells = _cut(line)
-            header = any(bare(cell) in EMAIL_TITLES for cell in cells)
-            if header or (first.startswith("#") and not line.startswith("#") and _has_address(cells)):
+            best, cells = _cut(line, separators)
+            said = [cell for cell in cells if cell.strip()]
+            header = any(bare(cell) in EMAIL_TITLES for cell in cells) and not (len(said) < 2 and "@" in "".join(lead))
+            if header or (_remark(first) and not _remark(line) and _has_address(cells)):
                 lines.give_back(len(lines.taken) - 1)
-                return best, cells
-            if not line.startswith("#") and ("@" in line or sum(map(bool, cells)) > 2):
+                return best, cells, tuple(lead)
+            # "Members for news@example.org" is the title of a report.
+            address = "@" in line and (len(said) > 1 or "<" in line or _known(said[0]))
+            if not _remark(line) and (address or len(said) > 2):
                 break
+            lead.append(line.strip())
     except _TooLong:
         pass
     lines.give_back(0)
     return None
+
+
+def _remark(line: str) -> bool:
+    """Whether a line is a comment; the title of a column of numbers is "#" as well."""
+    return line.startswith("#") and line[1:2] not in (*SEPARATORS, '"')
 
 
 def _has_address(cells: list[str]) -> bool:
@@ -290,8 +310,10 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
     nobody is taken: what their cells say the first one does not tell.
     """
     reader = csv.reader(lines, delimiter=separator)
+    blank = f'{separator} "'
     header: list[str] = []
     other = 0  # the line of a header of other columns
+    above = ""
     while True:
         lines.begin()
         start = lines.number + 1
@@ -305,14 +327,24 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
         else:
             if lines.ended:  # in the middle of a record
                 problem = _UNCLOSED
+        line = lines.taken[0]
+        if '\\"' in line or blank in line or (len(lines.taken) > 1 and any('\\"' in one for one in lines.taken)):
+            if again := rewritten(lines.taken, separator, len(header)):
+                cells, used = again
+                lines.give_back(used)
+                lines.ended, problem = False, ""
+        elif line[:1] == '"' and not problem and len(cells) != len(header):
+            inner = unwrapped(cells, separator)
+            if (titled and any(map(_known, inner))) or (inner and len(inner) == len(header)):
+                cells = inner
         if problem:
             lines.give_back(1)
             lines.ended = False
-            cells = [lines.taken[0].rstrip("\r\n")]
+            cells = [line.rstrip("\r\n")]
         elif len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
             # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
             problem = "a cell runs over several lines and holds an address: is a quote missing?"
-        elif '="' in lines.taken[0] or (len(lines.taken) > 1 and any('="' in line for line in lines.taken)):
+        elif '="' in line or (len(lines.taken) > 1 and any('="' in line for line in lines.taken)):
             cells = [_as_shown(cell) for cell in cells]
         if any(cells):
             if cells == header or (cells[0][:1] == "\ufeff" and _behind_mark(cells) == header):
@@ -320,11 +352,12 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
                 continue  # as where files were put one behind the other
             if titled:
                 header, titled = cells, False
-            elif header and "@" not in lines.taken[0] and _other_header(cells, header):
+            elif header and "@" not in line and _other_header(cells, header):
                 other = start
             if other and not problem:
                 problem = f"it stands below line {other}, a header of other columns: import that list by itself"
-            yield Record(start, lines.number, cells, problem)
+            yield Record(start, lines.number, cells, problem, above)
+            above = cells[0].strip() if "@" not in line and cells[0].strip() and not any(cells[1:]) else ""
 
 
 def _other_header(cells: list[str], header: list[str]) -> bool:
@@ -355,6 +388,7 @@ _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 def _plain_list(lines: _Lines) -> Iterator[Record]:
     """Addresses as people paste them: some in a line, `Name <address>`, `"Last, First" <address>`, comments after #."""
+    above: list[str] = []
     while True:
         lines.begin()
         try:
@@ -362,12 +396,33 @@ def _plain_list(lines: _Lines) -> Iterator[Record]:
         except StopIteration:
             return
         except _TooLong:
-            yield Record(lines.number, lines.number, [lines.taken[0][:80]], "the line is too long")
+            yield Record(lines.number, lines.number, [lines.taken[0][:80]], "the line is too long", "\n".join(above))
+            above.clear()
             continue
         if line.lstrip().startswith("#"):
+            above.append(line.strip())
             continue
-        for part in re.findall(
-            r'(?:"[^"]*"\s*<[^<>]*>|[^,;\t])+', line.rstrip("\r\n")
-        ):  # a name may have a comma in it
-            if part.strip():
-                yield Record(lines.number, lines.number, [part.strip()])
+        text = line.strip()
+        bullet = _BULLET.match(text)
+        for cell in _pasted(text[bullet.end() :] if bullet else text):
+            yield Record(lines.number, lines.number, [cell], "", "\n".join(above))
+            above.clear()
+        if "@" not in text and text:
+            above.append(text)
+
+
+def _pasted(text: str) -> list[str]:
+    """The people of a line: some addresses, or one with a name, or a note, beside it."""
+    # A name may have a comma in it.
+    parts = [part.strip() for part in re.findall(r'(?:"[^"]*"\s*<[^<>]*>|[^,;\t])+', text)]
+    parts = [part for part in parts if part]
+    if len(parts) > 1 and sum("@" in part for part in parts) == 1:
+        return [text.strip(",;") if "<" in text else " ".join(parts)]
+    found: list[str] = []
+    for part in parts:
+        words = part.split()
+        found += words if len(words) > 1 and all(map(_like_address, words)) else [part]
+    return found
+
+
+_BULLET = re.compile(r"(?:[-*•‣◦·–—]|\d{1,4}[.)])[ \t]+(?=\S)")

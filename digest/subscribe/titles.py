@@ -417,6 +417,16 @@ def tells_otherwise(name: str) -> bool:
     return bool(_NAMES.search(plain)) or bool(_KINDS[1][1].search(plain)) or "dnc" in plain
 
 
+def heading(text: str) -> bool | None:
+    """Whether a heading, or a comment, says of who stands below it that they are readers; None where it says neither."""
+    said = " ".join(re.sub(r"[\W\d_]", " ", text[:100]).split())
+    if not said or len(said.split()) > 8 or word(said) in NO | YES:
+        return None
+    if tells_otherwise(said) or smells(said) or kind(said) == ASKED or WORDS.get(word(said), ACTIVE) != ACTIVE:
+        return False
+    return True if WORDS.get(word(said)) == ACTIVE or kind(said) in ("state", "confirmed") else None
+
+
 def listed(cell: str) -> list[str]:
     """The words of a cell that may hold a list of them, as in ['email', 'sms']."""
     text = cell.strip()
