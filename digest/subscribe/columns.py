@@ -24,7 +24,7 @@ from digest.store.imports import stamp_of
 from digest.subscribe import dates, fields
 from digest.subscribe.address import AROUND, MAX_NAME, address, display_name, erasure_mark, tags_of
 from digest.subscribe.preferences import Preferences, checked
-from digest.subscribe.reading import KEPT, Reading, Use, decide
+from digest.subscribe.reading import BESIDE, KEPT, Reading, Use, decide
 from digest.subscribe.sheet import Record
 from digest.subscribe.survey import Survey
 from digest.subscribe.terms import Terms
@@ -53,7 +53,7 @@ from digest.taste import Taste
 MAX_CELL = 10_000  # characters of a cell that says something of a person
 AHEAD = timedelta(days=1)  # clocks and zones of other services
 SHOWN = 20  # cells named that say nothing
-_RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
+_RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 1, PENDING: 2, LEFT: 3}
 REMEMBERED = 5_000  # ways to say a state, or choices, of one list
 _Said = SubscriptionState | str | None
 _Standing = tuple[str, str, datetime | None, datetime | None]
@@ -97,7 +97,7 @@ class Columns:
     `header` is the file's own or, where it has none, one that `find` would understand.
     """
 
-    def __init__(self, header: list[str], reading: Reading, terms: Terms) -> None:
+    def __init__(self, header: list[str], reading: Reading, terms: Terms, survey: Survey | None = None) -> None:
         self.header = header
         self.reading = reading
         self.unread = 0  # cells that ought to be dates and are none
@@ -107,6 +107,9 @@ class Columns:
         names = (*TITLES, "unsub_reason", "consent", "suppressed", "suppressed_at")
         self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
         kept = sorted(self._at[KEPT], key=lambda use: use.index)[: fields.MOST]
+        # Of several proofs of consent the best counts (`titles.proven`), and the others are kept as they are.
+        dated = survey is not None and any(survey.dated(use.index) for use in self._at["confirmed"])
+        kept += [*self._at["since"][0 if dated else 1 :], *self._at["ip"][1:]][: fields.MOST - len(kept)]
         self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
         self._tasting = any(self._at[field] for field in taste.NAMES)
         self._choosing = self._tasting or any(self._at[field] for field in _CHOICES)
@@ -115,23 +118,28 @@ class Columns:
         self._telling = [use.index for name in (*_CHOICES, *taste.NAMES) for use in self._at[name]]
         self._chose: dict[tuple[str, ...], Preferences] = {}
         self._line = 0
+        self._beside = any(use.why == BESIDE for use in self._at["name"])
         self._below = ""  # a heading, or a comment, that says that who stands below it is no reader
         self._sections = not terms.meaning and not any(self._at[field] for field in (*STATES, "suppressed"))
         self._width = max((use.index for use in reading.uses), default=0) + 1
-        self._survey: Survey | None = None
+        self._survey = survey
 
     @classmethod
     def find(
-        cls, header: list[str], first: list[str], mapping: Mapping[str, str], terms: Terms, survey: Survey | None = None
+        cls,
+        header: list[str],
+        first: list[str],
+        mapping: Mapping[str, str],
+        terms: Terms,
+        survey: Survey | None = None,
+        lead: tuple[str, ...] = (),
     ) -> Columns:
         """Match titles with fields, `mapping` first, see `reading.decide`, whose BadInput it raises."""
         if mapping:
             terms = replace(terms, mapping=mapping)
-        reading = decide(header, first, terms, survey)
+        reading = decide(header, first, terms, survey, lead)
         by_index = {use.index: use.field for use in reading.uses if use.field not in ("", KEPT)}
-        found = cls(header or [by_index.get(i, f"column {i + 1}") for i in range(len(first))], reading, terms)
-        found._survey = survey
-        return found
+        return cls(header or [by_index.get(i, f"column {i + 1}") for i in range(len(first))], reading, terms, survey)
 
     def effects(self, use: Use) -> tuple[tuple[str, int, str], ...]:
         """What the values of a column that speaks of the state do, each with how often it stands there."""
@@ -175,6 +183,8 @@ class Columns:
             raise BadInput(f"it stands below {self._below[:40]!r}: import that part by itself, with --as and what it is")
         state, why, left_at, stopped_at = self._standing_of(cells)
         name = self._name(cells) or called
+        if self._beside and name:
+            _refuse_note(name)
         if "=?" in name:
             name = _decoded(name)
         key = address_key(email)
@@ -189,7 +199,7 @@ class Columns:
             rank=_RANK[state],
             preferences=self._chosen(cells),
             tags=tags,
-            since=self._time(cells, "since") or self._confirmed_at(cells),
+            since=self._confirmed_at(cells) or self._time(cells, "since"),
             changed_at=self._time(cells, "changed_at") or left_at,
             paused_until=self._time(cells, "paused_until", future=True) if state == PAUSED else None,
             ip=_ip(self._cell(cells, "ip")) if self._at["ip"] else "",

@@ -298,9 +298,17 @@ def _speaks_of_address(cell: str) -> bool:
     return False
 
 
+_HINT = re.compile(r"[\[(](?:required|optional|read only|pflichtfeld|obligatoire|obligatorio)[\])]", re.IGNORECASE)
+
+
+def without_hint(title: str) -> str:
+    """A title without what a form says to who fills it in: "Email Address [Required]"."""
+    return _HINT.sub("", title) if "[" in title or "(" in title else title
+
+
 def bare(title: str) -> str:
     """A column's title in small letters, without anything but letters and digits."""
-    return re.sub(r"[\W_]+", "", title.lower())
+    return re.sub(r"[\W_]+", "", without_hint(title).lower())
 
 
 def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]:

@@ -11,7 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 from digest.models import SubscriptionState
-from digest.subscribe.sheet import EMAIL_TITLES
+from digest.subscribe.sheet import EMAIL_TITLES, without_hint
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
 PAUSED, LEFT = SubscriptionState.PAUSED, SubscriptionState.UNSUBSCRIBED
@@ -133,6 +133,12 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("bounced", "cleaned", "undeliverable"), BOUNCED),
     **dict.fromkeys(("unreachable", "hard-bounced", "invalid", "bounce"), BOUNCED),
     **dict.fromkeys(("エラー", "退信"), BOUNCED),
+    **dict.fromkeys(("invalid-email", "invalid-address", "invalid-e-mail", "permanent-bounce"), BOUNCED),
+    **dict.fromkeys(("spam-complaint", "spamcomplaint", "reported-spam", "abuse-complaint"), COMPLAINED),
+    **dict.fromkeys(("contactflaggedasspam", "spamreport", "signalé-comme-spam", "marcado-como-spam"), COMPLAINED),
+    **dict.fromkeys(("user-suppressed", "manual-suppression", "manualsuppression", "adminblocked"), BLOCKED),
+    **dict.fromkeys(("unsubscribedviaemail", "unsubscribedviama", "unsubscribedviaapi"), LEFT),
+    **dict.fromkeys(("no-longer-subscribed", "signed-off", "user-unsubscribed"), LEFT),
     **dict.fromkeys(("hard-bounce", "hardbounce", "by-bounces", "zurückgewiesen", "rebotado", "rejeté"), BOUNCED),
     **dict.fromkeys(("unzustellbar", "rebote", "rimbalzato", "odbity", "devolvido", "teruggestuurd"), BOUNCED),
     **dict.fromkeys(("abused", "beschwerde", "plainte", "queja", "reclamo", "klacht", "skarga", "жалоба"), COMPLAINED),
@@ -153,7 +159,7 @@ _ROOTS = {
     r"|^baja|disiscri|descadastr|desinscr|uitgeschreven|uitschrij|afgemeld|afmeld|wypis|rezygn|отпис|avregistr"
     r"|avanmal"
     r"|avprenum|ayril|odhlas|відпис|退订|退訂|取消订|解除|退会|配信停止|optedoff|revok|withdrawn|widerruf|resilie"
-    r"|donotmail|shouldforget|forgetme|beforgotten"
+    r"|^(?:is|was|has)?(?:deleted|removed)$|donotmail|shouldforget|forgetme|beforgotten"
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
     r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|rimoss|verwijderd|usunie|удален|прекращ|终止|終止|購読停止|בוטל|ביטול|ملغ|الغاء"
@@ -174,10 +180,10 @@ _ROOTS = {
     r"|deceduto|overleden|zmarl|^умер|скончал|死亡|逝去",
     "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
     r"|dogrulan|確認|确认|確定"
-    r"|验证|認証|doubleopt|doi$|potvrz|activated|aktivier",
-    "state": r"souhlas|samtykk|suostum|hozzajarul|feliratk|acord$|συγκαταθ|συναιν|εγγραφ|συνδρομ|הסכמ|רשומ|מנוי"
+    r"|验证|認証|doubleopt|doi$|^doi(?:zeit|date|datum|time|stamp|status|at$|am$)|potvrz|activated|aktivier",
+    "state": r"^opt$|souhlas|samtykk|suostum|hozzajarul|feliratk|acord$|συγκαταθ|συναιν|εγγραφ|συνδρομ|הסכמ|רשומ|מנוי"
     r"|동의|수신|구독|موافق|اشتراك|مشترك|acepta|aceita|accett|рассылк|розсилк"
-    r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|commpref"
+    r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|comm(?:unication)?s?pref"
     r"|nieuwsbrief|nyhedsbrev|nyhetsbrev|uutiskirj|hirlevel|biuletyn|boletin|infolettre|bulten|뉴스레터|メルマガ|ニュースレター"
     r"|contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
     r"|^accept$|accepts|accepted|agree"
@@ -235,13 +241,31 @@ _MAY = re.compile(
     r"\b(?:ok|okay|allow\w*|allowed|may|can|wants?|wanted|valid|gultig|erlaub\w*|darf|will|mag|mochte|gewunscht"
     r"|erwunscht|permitted|permit|autoris\w*|authori\w*|ja nein|yes no|disabled|off|stop\w*|forbidden)\b"
 )
-# Titles that are all of it.
+# What mail is called, and news, besides `_MAILING` and what the roots know: a yes or a no under such a title may be one to
+# letters, or to something else.
+_LETTERS = re.compile(
+    r"mail|news|\bnl\b|\binfos?\b|information(?!s?tech)|informaz|informac|updates?\b|neuigkeit|nouvelle|novedad|novita|novidad|actualit|aktuell"
+    r"|angebot|offers?\b|offres?\b|ofertas?\b|offert[ea]\b|promo|digest|bulletin|notiziar|circular|letter|lettre"
+    r"|\bbrief|brev\b|werbung|publicid|publicit|pubblicit|reklam|versand|zusend|zustell|empfang|empfaeng|verteiler"
+    r"|diffusion|notif|benachricht|avis\b|avviso|announc|ankundig|communi[ck]|comuni[ck]|kommunikat|campa[ig]|kampagn"
+    r"|posted|touch|contact|kontakt|contatt|interest|interess|receiv(?:e|es|ing)\b|erhalt|recevoir|recib|riceve|ontvang|otrzym"
+    r"|получ|alerts?\b|bericht|nachricht|kuld|lahet|meddel|mitteil|correo|courriel|рассыл|новост|письм|メール|案内"
+    r"|お知らせ|配信|邮件|郵件|通知|消息|메일|소식|알림|البريد|דוא|send\b|schick|envi[ao]|invi[ao]|keep"
+)
+# Titles that are all of it, and those that begin so and go on with when or why.
 _HELD = re.compile(
-    r"(?:is |was |has )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted|silenced|frozen|halted"
+    r"(?:is |was |has |date |datum |fecha )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted|silenced"
+    r"|frozen|halted|snoozed|vacation|on vacation|expired|lapsed|ended"
     r"|dormant|resigned|gone(?: away)?|left us|excluded?|exclusion|erased|forgotten|unwanted|inactive|inaktiv|inactif"
     r"|inactivo|inativo|inattivo|inactief|pausiert|ruhend|ausgeschlossen|ausschluss|loschen|exclure|exclu|excluir|excluido"
-    r"|excluso|escluso|rundbrief|rundschreiben|allowed|approved|send|revoca|recusa|objection|robinson(?: ?list\w*)?"
-    r"|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*|неактив\w*)"
+    r"|excluso|escluso|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*|неактив\w*)"
+    r"(?: (?:at|on|since|date|time|until|till|from|by|reason|am|seit|bis|grund|le|il|op|datum|от) ?)*"
+    r"|(?:is |was |has )?(?:rundbrief|rundschreiben|allowed|approved|send|keep|revoca|recusa|objection"
+    r"|robinson(?: ?list\w*)?)"
+)
+# Left out of something: of what, may be the letters.
+_LEFT_OUT = re.compile(
+    r"\b(?:excluded? (?:from|in|by)|exclu[es]?s? d[eu]s?|excluid[oa]s? de|esclus[oai] d\w+|ausgeschlossen von)\b"
 )
 # Consent to something else than letters: to being watched or judged, to pictures, to passing on what is known.
 _ELSE = re.compile(
@@ -282,6 +306,7 @@ _COUNTS = re.compile(r"number|count|anzahl|nombre|numero|liczba|колич|antal
 @lru_cache(maxsize=2_000)
 def folded(text: str) -> str:
     """In small letters, without accents, and without anything but letters and digits."""
+    text = without_hint(text)
     plain = unicodedata.normalize("NFKD", text.lower().replace("ı", "i").replace("й", "и"))
     plain = "".join(c for c in plain if not unicodedata.combining(c) or "\u3099" <= c <= "\u309a")
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", plain))
@@ -290,7 +315,7 @@ def folded(text: str) -> str:
 @lru_cache(maxsize=2_000)
 def _worded(text: str) -> str:
     """The same, with a space between words."""
-    return " ".join(filter(None, map(folded, re.split(r"(?<=[a-z])(?=[A-Z])|[\W_]+", text))))
+    return " ".join(filter(None, map(folded, re.split(r"(?<=[a-z])(?=[A-Z])|[\W_]+", without_hint(text)))))
 
 
 def kind(title: str) -> str:
@@ -307,7 +332,58 @@ def kind(title: str) -> str:
     if found:
         return ASKED if _TURNED.search(words) or _NOT_GONE.search(words) else found
     spoken = _MAILING.search(words) and (_TURNED.search(words) or _MAY.search(words))
-    return ASKED if spoken or _HELD.fullmatch(words) else ""
+    return ASKED if spoken or _HELD.fullmatch(words) or _LEFT_OUT.search(words) else ""
+
+
+def of_letters(title: str) -> bool:
+    """Whether a title that we do not know may be about letters, so that a no beneath it may be one to them."""
+    return bool(_LETTERS.search(_worded(title[:100]))) and not _HARMLESS.search(folded(title[:100]))
+
+
+# How a server says that it takes no mail for an address (RFC 5321 §4.2.1, RFC 3463), in the column of a list of bounces.
+_FAILURE = re.compile(
+    r"\b5\.\d\.\d{1,3}\b|^\W{0,3}5\d\d(?:[ :-]|$)"
+    r"|\b(?:user|mailbox|recipient|address|account) (?:is )?(?:unknown|unavailable|not found|does ?n[o']t exist|rejected|full)"
+    r"|\bno such (?:user|mailbox|recipient|address)|\bunknown (?:user|recipient|mailbox)|\bover quota\b",
+    re.IGNORECASE,
+)
+
+
+def failure(value: str) -> bool:
+    """Whether a value is what a mail server says of an address that it takes no mail for."""
+    return len(value) > 5 and bool(_FAILURE.search(value[:200]))
+
+
+_JOINED = re.compile(
+    r"^(?:date|datum|data|fecha)?(?:de|d|di)?(?:created|creation|added|joined|registered|registration|registrierung"
+    r"|signup|signedup|subscribed|subscription|optin|optedin|consent|inscription|inscri\w{2,8}|iscrizione|alta|adhesion"
+    r"|anmeldung|anmelde|registro|registo|registrazione|zapisu|подписки|регистрации)(?:at|on|date|time|timestamp|datum)?$"
+    r"|^(?:timestamp|time|zeitpunkt)(?:signup|opt|optin|der?anmeldung)$|^(?:created|create|added|joined|signup|join)(?:at|on"
+    r"|date|time)?(?:utc|gmt)?\d?$|^(?:member|subscriber|reader|customer)since$|^(?:angelegt|erstellt|registriert|angemeldet"
+    r"|hinzugefugt|eingetragen|aangemaakt|aangemeld|inscrit|oprettet|opprettet|skapad|tilmeldt)(?:am|op|le|den|dato)?$"
+    r"|^(?:inschrijf|aanmeld)datum$|登録日時?$|登録日$|订阅(?:时间|日期)$|注册(?:时间|日期)$|가입일$|구독일$|등록일$"
+)
+_IP = re.compile(r"(?:^|\s)ip(?:\s|v4|v6|$)|ip ?addres|ip ?adress|adresse ?ip|direccion ?ip|indirizzo ?ip")
+
+
+def proof(title: str) -> str:
+    """Whether a title promises a proof of consent: "since" for when, "ip" for from where, else ""."""
+    if _IP.search(_worded(title[:100])) and not _LAST.search(folded(title[:100])):
+        return "ip"
+    return "since" if _JOINED.search(folded(title[:100])) else ""
+
+
+_LAST = re.compile(r"last|letzte|dernier|ultim|unsub|optout|abmeld")
+
+
+def proven(title: str) -> int:
+    """The rank of a proof of consent by its title, the better the lower: of who confirmed, who joined, and others."""
+    plain = folded(title)
+    if re.search(r"confirm|conferm|bestat|doubleopt|^doi|activated|verified", plain):
+        return 0
+    if re.search(r"consent|optin|opt$", plain):
+        return 1
+    return 2 if re.search(r"subscri|signup|join|inscri|iscri|anmeld", plain) else 3
 
 
 def _kind(title: str, plain: str) -> str:
@@ -412,8 +488,8 @@ _NAMES = re.compile(
 
 
 def tells_otherwise(name: str) -> bool:
-    """Whether the name of a file says that the people in it are no readers."""
-    plain = folded(name.rpartition(".")[0] or name)
+    """Whether the name of a file, without its ending, or a heading says that the people in it are no readers."""
+    plain = folded(name)
     return bool(_NAMES.search(plain)) or bool(_KINDS[1][1].search(plain)) or "dnc" in plain
 
 

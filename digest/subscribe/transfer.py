@@ -159,7 +159,7 @@ def _understood(stream: BinaryIO, terms: Terms) -> tuple[Sheet, Columns]:
     dated = mapped | {i for i, title in enumerate(first.header) if title in terms.mapping.values()}
     survey = look(first.header, width, first.records, dated=dated)
     first.text.detach()  # it would close the file
-    columns = Columns.find(first.header, first.first, {}, terms, survey)
+    columns = Columns.find(first.header, first.first, {}, terms, survey, first.lead)
     stream.seek(0)
     return read(stream, name=terms.name, found=first.charset), columns
 
