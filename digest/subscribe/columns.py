@@ -22,7 +22,8 @@ from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.store.imports import stamp_of
 from digest.subscribe import dates, fields
-from digest.subscribe.address import AROUND, MAX_NAME, address, display_name, erasure_mark, tags_of
+from digest.subscribe.address import MAX_NAME, display_name, erasure_mark, tags_of
+from digest.subscribe.mailboxes import decoded, mailbox, name_only
 from digest.subscribe.preferences import Preferences, checked
 from digest.subscribe.reading import BESIDE, KEPT, Reading, Use, decide
 from digest.subscribe.sheet import Record
@@ -30,7 +31,6 @@ from digest.subscribe.survey import Survey
 from digest.subscribe.terms import Terms
 from digest.subscribe.titles import (
     ACTIVE,
-    ASKED,
     COMPLAINED,
     LEFT,
     NO,
@@ -40,9 +40,7 @@ from digest.subscribe.titles import (
     STATES,
     TICKS,
     TITLES,
-    WORDS,
     heading,
-    kind,
     listed,
     reason,
     smells,
@@ -88,7 +86,8 @@ class Person(NamedTuple):
     def row(self) -> dict[str, object]:
         """The same in the columns of `imports.add_rows`."""
         columns = self._asdict()
-        return columns | _kept(columns.pop("preferences"))
+        columns.update(_kept(columns.pop("preferences")))
+        return columns
 
 
 class Columns:
@@ -178,15 +177,17 @@ class Columns:
         cells, self._line = record.cells, record.line
         if len(cells) > self._width:
             self._beyond(cells)
-        email, called = self._mailbox(self._cell(cells, "email"))
+        email, called = mailbox(self._cell(cells, "email"))
         if self._below:
-            raise BadInput(f"it stands below {self._below[:40]!r}: import that part by itself, with --as and what it is")
+            raise BadInput(
+                f"it stands below {self._below[:40]!r}: import that part by itself, with --as and what it is"
+            )
         state, why, left_at, stopped_at = self._standing_of(cells)
         name = self._name(cells) or called
         if self._beside and name:
-            _refuse_note(name)
+            name_only(name)
         if "=?" in name:
-            name = _decoded(name)
+            name = decoded(name)
         key = address_key(email)
         labels = self._cell(cells, "tags")
         shown, tags, kept = display_name(name), tags_of(_listing(labels)) if labels else [], self._fields(cells)
@@ -199,14 +200,14 @@ class Columns:
             rank=_RANK[state],
             preferences=self._chosen(cells),
             tags=tags,
-            since=self._confirmed_at(cells) or self._time(cells, "since"),
-            changed_at=self._time(cells, "changed_at") or left_at,
+            since=(self._confirmed_at(cells) if self._at["confirmed"] else None) or self._time(cells, "since"),
+            changed_at=(self._time(cells, "changed_at") if self._at["changed_at"] else None) or left_at,
             paused_until=self._time(cells, "paused_until", future=True) if state == PAUSED else None,
             ip=_ip(self._cell(cells, "ip")) if self._at["ip"] else "",
             consent=(display_name(self._cell(cells, "consent")) if self._at["consent"] else "") or self._terms.how,
             reason=why,
             status=display_name(self._cell(cells, "suppressed_status")) if self._at["suppressed_status"] else "",
-            suppressed_at=self._time(cells, "suppressed_at") or stopped_at,
+            suppressed_at=(self._time(cells, "suppressed_at") if self._at["suppressed_at"] else None) or stopped_at,
             fields=kept,
             stamp=stamp_of(shown, tags, kept),
         )
@@ -275,16 +276,17 @@ class Columns:
     def _cell(self, cells: list[str], field: str) -> str:
         """The first of a field's columns that says something."""
         for use in self._at[field]:
-            if use.index < len(cells) and (cell := cells[use.index]):
-                if len(cell) > MAX_CELL:
-                    raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
-                if (
-                    cell in _NULLS
-                    or (field in _WORDS_OF_OURS and dates.nothing(cell) and cell != ".")
-                    or not cell.strip("-–—# ")
-                ):
+            if use.index >= len(cells) or not (cell := cells[use.index]):
+                continue
+            if len(cell) > MAX_CELL:
+                raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
+            if not cell[0].isalnum() or len(cell) < 5:  # what says nothing is short, or begins with a sign
+                if cell in _NULLS or not cell.strip("-–—# ") or (field in _WORDS_OF_OURS and dates.nothing(cell)
+                                                                 and cell != "."):  # fmt: skip
                     continue
                 return cell if self._terms.raw else from_text(cell)
+            if field not in _WORDS_OF_OURS or not dates.nothing(cell):
+                return cell
         return ""
 
     def _fields(self, cells: list[str]) -> dict[str, str]:
@@ -301,25 +303,6 @@ class Columns:
             else:
                 kept |= some
         return dict(list(kept.items())[: fields.MOST]) if len(kept) > fields.MOST else kept
-
-    def _mailbox(self, cell: str) -> tuple[str, str]:
-        """The address, and the name that stands with it: `Name <address>`, `address (Name)`, `address Name`."""
-        cell = _without_stop(cell)
-        if " " not in cell and "<" not in cell:  # most of them
-            if cell[:1] in _STRUCK and cell.startswith(_STRUCK_OUT):
-                raise BadInput(f"{cell[:40]!r} is no address that we are sure of: is it a comment, or struck out?")
-            return address(cell if cell.count("@") < 2 else _said_twice(cell)), ""
-        if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
-            plain, _, comment = cell[:-1].partition(" (")
-            _refuse_note(comment)
-            return address(plain), comment.strip()
-        name, opened, rest = cell.partition("<")
-        inside, closed, after = rest.partition(">")
-        if not (opened and closed) or after.strip() or ">" in name or "<" in inside:
-            return _beside(_said_twice(cell) if cell.count("@") > 1 else cell)
-        name = name.strip().strip('"')
-        _refuse_note(name)
-        return address(_said_twice(_without_stop(inside)) if inside.count("@") > 1 else _without_stop(inside)), name
 
     def _standing(self, cells: list[str]) -> _Standing:
         """The state, why the address gets no letters or "", and since when it is so and gets none.
@@ -439,65 +422,6 @@ class Columns:
                 raise BadInput(f"the date {cell[:40]!r} in {use.title!r} is still to come")
             return self._terms.now
         return at
-
-
-_STRUCK = "#/~-;"  # at the beginning of what somebody took out of a list
-_STRUCK_OUT = ("#", "//", "~~", "-", ";")
-_ADDRESSES = re.compile(r"[^\s\"'<>()\[\]|,;:?=]{1,64}@[^\s\"'<>()\[\]|,;:?=@]{1,255}")
-_MARKUP = re.compile(r"(?:[\s\"'<>()\[\]|,;:=/]|\b(?:mailto|a|href|hyperlink)\b)*", re.IGNORECASE)
-
-
-def _said_twice(cell: str) -> str:
-    """The address of a link that shows it again, as of a page or a formula; else the cell."""
-    found = _ADDRESSES.findall(cell[:MAX_NAME * 3])
-    if len({one.casefold() for one in found}) == 1 and _MARKUP.fullmatch(_ADDRESSES.sub("", cell)):
-        return found[0]
-    return cell
-
-
-def _beside(cell: str) -> tuple[str, str]:
-    """An address and a name in one cell with nothing between them, as in Sympa's lists; BadInput for any other words."""
-    words = cell.split()
-    at = [index for index, one in enumerate(words) if "@" in one]
-    if len(words) < 2 or at not in ([0], [len(words) - 1]):
-        return address(cell), ""
-    mailbox = address(_without_stop(words.pop(at[0])))
-    name = " ".join(words)
-    _refuse_note(name)
-    sure = len(words) <= 5 and all(one in _PARTICLES or not one[0].islower() for one in words)
-    if not sure or not all(c.isalpha() or c in "'’.,-\" " for c in name) or not name.strip("\"',.- "):
-        raise BadInput(f"{name[:40]!r} stands beside the address, and is no name that we are sure of")
-    return mailbox, name.strip("\" ,")
-
-
-_PARTICLES = frozenset("de del della der den di da do dos das du la le van von zu zur zum ten ter bin al el y e und and".split())
-
-
-def _refuse_note(text: str) -> None:
-    """BadInput for what stands where a name may stand, and says that they get no letters."""
-    if kind(text) in (ASKED, "left_at", "blocked") or WORDS.get(word(text), ACTIVE) != ACTIVE or smells(text):
-        raise BadInput(f"{text.strip()[:40]!r} stands behind the address: put what it says into a column of its own")
-
-
-def _decoded(name: str) -> str:
-    """A name as headers of mails have it (RFC 2047), as Mailman lists them, in plain letters."""
-    from email.errors import HeaderParseError
-    from email.header import decode_header, make_header
-
-    try:
-        return str(make_header(decode_header(name[: MAX_NAME * 3])))
-    except (HeaderParseError, LookupError, UnicodeError, ValueError):
-        return name
-
-
-def _without_stop(cell: str) -> str:
-    """Without what stands behind an address where it ended a sentence or a list, or before one that was a link."""
-    found = cell.strip(AROUND)
-    if found[:7].lower() == "mailto:":
-        cell = found = found[7:].partition("?")[0]
-    if len(found) > 2 and found[0] in "'‘":  # as Outlook shows one without a name, or a spreadsheet marks text
-        cell = found = found[1:].removesuffix("'").removesuffix("’")
-    return found[:-1].rstrip() if found[-1:] in (".", ",", ";") and found[-2:] not in ("..", "@.") else cell
 
 
 # What spreadsheets show where a formula came to nothing, in the languages of our readers.

@@ -44,7 +44,8 @@ _DAY_NAME = re.compile(
 _NAME_DAY = re.compile(rf"{_DAY}(?P<name>[^\W\d]{{3,12}})\.? (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}}){_TIME}")
 # As C and Unix's `date` write it, and as JavaScript does.
 _YEAR_LAST = re.compile(
-    rf"{_DAY}(?P<name>[^\W\d]{{3,12}}) {{1,2}}(?P<d>\d{{1,2}}) (?P<clock>\d{{1,2}}:\d{{2}}:\d{{2}}) (?:[A-Z]{{3,4}} )?(?P<y>\d{{4}})"
+    rf"{_DAY}(?P<name>[^\W\d]{{3,12}}) {{1,2}}(?P<d>\d{{1,2}}) (?P<clock>\d{{1,2}}:\d{{2}}:\d{{2}}) "
+    r"(?:[A-Z]{3,4} )?(?P<y>\d{4})"
 )
 _PLACE = re.compile(r" \([^()]{3,50}\)$")  # behind JavaScript's offset
 _LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "sv", "tr", "cs", "uk", "da", "fi")

@@ -61,8 +61,8 @@ def decide(
 ) -> Reading:
     """Match columns with fields: what was said first, then the service's own titles, the usual ones, and the values.
 
-    Without a header `first`, a row, shows where the address stands; `lead` stands before it all. Raises BadInput where no column holds addresses,
-    where a column smells and is not understood, or a name says what no column does.
+    Without a header `first`, a row, shows where the address stands; `lead` are the lines before it all. Raises BadInput
+    where no column holds addresses, where a column smells and is not understood, or a name says what no column does.
     """
     return _Decision(header, first, terms, survey, lead).reading()
 
@@ -378,7 +378,9 @@ class _Decision:
         if told := next((line for line in self.lead if titles.heading(line) is False), ""):
             raise self._meaning_wanted(f"{nobody}, and it begins with {told[:60]!r}")
         if not self.header and re.search(r"-all\.csv$", self.terms.name):  # Sendy's: with those who left, unmarked
-            raise self._meaning_wanted(f"{nobody}, and in a list of that name those who left may stand among the others")
+            raise self._meaning_wanted(
+                f"{nobody}, and in a list of that name those who left may stand among the others"
+            )
         return None
 
     def _meaning_wanted(self, why: str) -> MeaningWanted:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from digest.errors import BadInput
 from digest.subscribe import charset
@@ -45,8 +45,7 @@ _UNSEEN = " \t\r\n\u00a0\u200b\u2060\ufeff"  # around a title
 _SEP_LINE = re.compile(r'\s*"?sep=(.)"?[\s,;]*', re.IGNORECASE)  # Excel's own first line
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row: its cells, and the lines it stands on. `problem` is set where they cannot be trusted.
 
     `above` are the comments and headings that stand between it and the row before it, a line each.
@@ -175,7 +174,6 @@ class _Lines:
         self._text = text
         self._back: deque[str] = deque()
         self.taken: list[str] = []
-        self.size = 0
         self.number = 0  # of the line read last
         self.ended = False
 
@@ -184,26 +182,25 @@ class _Lines:
 
     def __next__(self) -> str:
         line = self._back.popleft() if self._back else self._text.readline(MAX_LINE)
-        if line.endswith(("\x1a", "\0")):  # without an end of line: DOS ends a file so
+        if line[-1:] in "\x1a\0":  # nothing more, or no end of line: DOS ends a file so
             line = line.rstrip("\x1a\0")
-        if not line:
-            self.ended = True
-            raise StopIteration
+            if not line:
+                self.ended = True
+                raise StopIteration
         self.number += 1
-        self.taken.append(line)
-        self.size += len(line)
+        taken = self.taken
+        taken.append(line)
         if len(line) == MAX_LINE and line[-1] not in "\r\n":
             while (more := self._text.readline(MAX_LINE)) and more[-1] not in "\r\n":
                 pass
             raise _TooLong
-        if self.size > MAX_LINE or len(self.taken) > MAX_LINES:
+        if len(taken) > 1 and (sum(map(len, taken)) > MAX_LINE or len(taken) > MAX_LINES):
             raise _TooLong
         return line
 
     def begin(self) -> None:
         """Begin a record."""
         self.taken.clear()
-        self.size = 0
 
     def give_back(self, keep: int) -> None:
         """Read again, later, all that was taken but for the first `keep` lines."""

@@ -59,9 +59,9 @@ def look(header: list[str], width: int, records: Iterable[Record], *, dated: fro
     good = (record for record in records if not record.problem)
     while chunk := list(islice(good, CHUNK)):
         survey.rows += len(chunk)
-        widest = min(max(len(record.cells) for record in chunk), MOST_COLUMNS)
-        columns += [Seen(f"column {i + 1}") for i in range(len(columns), widest)]
-        for column, cells in zip(columns, zip_longest(*(record.cells for record in chunk), fillvalue=""), strict=False):
+        stood = list(islice(zip_longest(*(record.cells for record in chunk), fillvalue=""), MOST_COLUMNS))
+        columns += [Seen(f"column {i + 1}") for i in range(len(columns), len(stood))]
+        for column, cells in zip(columns, stood, strict=False):
             _see(column, cells, chunk)
     return survey
 
@@ -69,7 +69,8 @@ def look(header: list[str], width: int, records: Iterable[Record], *, dated: fro
 def _see(column: Seen, cells: tuple[str, ...], chunk: list[Record]) -> None:
     column.filled += len(cells) - cells.count("")
     if not column.many:
-        column.values.update(cell.strip()[:_LONG] for cell in cells)
+        for value, count in Counter(cells).items():
+            column.values[value.strip()[:_LONG]] += count
         if len(column.values) > MANY:
             column.many = True
             column.values = Counter(dict(column.values.most_common(MANY)))

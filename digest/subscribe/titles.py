@@ -241,8 +241,8 @@ _MAY = re.compile(
     r"\b(?:ok|okay|allow\w*|allowed|may|can|wants?|wanted|valid|gultig|erlaub\w*|darf|will|mag|mochte|gewunscht"
     r"|erwunscht|permitted|permit|autoris\w*|authori\w*|ja nein|yes no|disabled|off|stop\w*|forbidden)\b"
 )
-# What mail is called, and news, besides `_MAILING` and what the roots know: a yes or a no under such a title may be one to
-# letters, or to something else.
+# What mail is called, and news, besides `_MAILING` and what the roots know: a yes or a no under such a title may be one
+# to letters, or to something else.
 _LETTERS = re.compile(
     r"mail|news|\bnl\b|\binfos?\b|information(?!s?tech)|informaz|informac|updates?\b|neuigkeit|nouvelle|novedad|novita|novidad|actualit|aktuell"
     r"|angebot|offers?\b|offres?\b|ofertas?\b|offert[ea]\b|promo|digest|bulletin|notiziar|circular|letter|lettre"
@@ -254,12 +254,12 @@ _LETTERS = re.compile(
 )
 # Titles that are all of it, and those that begin so and go on with when or why.
 _HELD = re.compile(
-    r"(?:is |was |has |date |datum |fecha )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted|silenced"
-    r"|frozen|halted|snoozed|vacation|on vacation|expired|lapsed|ended"
+    r"(?:is |was |has |date |datum |fecha )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted"
+    r"|silenced|frozen|halted|snoozed|vacation|on vacation|expired|lapsed|ended"
     r"|dormant|resigned|gone(?: away)?|left us|excluded?|exclusion|erased|forgotten|unwanted|inactive|inaktiv|inactif"
     r"|inactivo|inativo|inattivo|inactief|pausiert|ruhend|ausgeschlossen|ausschluss|loschen|exclure|exclu|excluir|excluido"
-    r"|excluso|escluso|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*|неактив\w*)"
-    r"(?: (?:at|on|since|date|time|until|till|from|by|reason|am|seit|bis|grund|le|il|op|datum|от) ?)*"
+    r"|excluso|escluso|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*"
+    r"|неактив\w*)(?: (?:at|on|since|date|time|until|till|from|by|reason|am|seit|bis|grund|le|il|op|datum|от) ?)*"
     r"|(?:is |was |has )?(?:rundbrief|rundschreiben|allowed|approved|send|keep|revoca|recusa|objection"
     r"|robinson(?: ?list\w*)?)"
 )
@@ -340,10 +340,11 @@ def of_letters(title: str) -> bool:
     return bool(_LETTERS.search(_worded(title[:100]))) and not _HARMLESS.search(folded(title[:100]))
 
 
-# How a server says that it takes no mail for an address (RFC 5321 §4.2.1, RFC 3463), in the column of a list of bounces.
+# How a server says that it takes no mail for an address (RFC 5321 §4.2.1, RFC 3463), in a list of bounces.
 _FAILURE = re.compile(
     r"\b5\.\d\.\d{1,3}\b|^\W{0,3}5\d\d(?:[ :-]|$)"
-    r"|\b(?:user|mailbox|recipient|address|account) (?:is )?(?:unknown|unavailable|not found|does ?n[o']t exist|rejected|full)"
+    r"|\b(?:user|mailbox|recipient|address|account) (?:is )?"
+    r"(?:unknown|unavailable|not found|does ?n[o']t exist|rejected|full)"
     r"|\bno such (?:user|mailbox|recipient|address)|\bunknown (?:user|recipient|mailbox)|\bover quota\b",
     re.IGNORECASE,
 )
@@ -494,7 +495,7 @@ def tells_otherwise(name: str) -> bool:
 
 
 def heading(text: str) -> bool | None:
-    """Whether a heading, or a comment, says of who stands below it that they are readers; None where it says neither."""
+    """Whether a heading, or a comment, says that who stands below it are readers; None where it says neither."""
     said = " ".join(re.sub(r"[\W\d_]", " ", text[:100]).split())
     if not said or len(said.split()) > 8 or word(said) in NO | YES:
         return None
