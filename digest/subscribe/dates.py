@@ -56,7 +56,7 @@ _EXCEL = datetime(1899, 12, 30, tzinfo=UTC)
 
 def nothing(cell: str) -> bool:
     """Whether a cell says nothing: empty, NULL, -, n/a, never."""
-    word = cell.strip()
+    word = cell.strip().strip("\u00ad\u200b\u2060\ufeff")
     return not word or (len(word) <= 20 and word.casefold().replace(" ", "-") in NOTHING)
 
 

@@ -11,10 +11,10 @@ from digest.subscribe.titles import ACTIVE, ASKED, NO, PAUSED, PENDING, WORDS, k
 
 def mailbox(cell: str) -> tuple[str, str]:
     """The address, and the name that stands with it: `Name <address>`, `address (Name)`, `address Name`."""
-    if not (cell[:1].isalnum() and cell[-1:].isalnum()) or ":" in cell:
+    if not (cell[:1].isalnum() and cell[-1:].isalnum()) or ":" in cell or "=" in cell:
         cell = _without_stop(cell)
     if " " not in cell and "<" not in cell:  # most of them
-        if cell[:1] in _STRUCK and cell.startswith(_STRUCK_OUT):
+        if cell[:1] in _STRUCK and cell.lower().startswith(_STRUCK_OUT):
             raise BadInput(f"{cell[:40]!r} is no address that we are sure of: is it a comment, or struck out?")
         return address(cell if cell.count("@") < 2 else _said_twice(cell)), ""
     if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
@@ -33,8 +33,9 @@ def mailbox(cell: str) -> tuple[str, str]:
     return address(_said_twice(_without_stop(inside)) if inside.count("@") > 1 else _without_stop(inside)), name
 
 
-_STRUCK = "#/~-;"  # at the beginning of what somebody took out of a list
-_STRUCK_OUT = ("#", "//", "~~", "-", ";")
+# At the beginning of what somebody took out of a list, or of what is no list of addresses.
+_STRUCK_OUT = ("#", "//", "~~", "-", ";", "email=", "mail=", "e-mail=")
+_STRUCK = "#/~-;emEM"
 _ADDRESSES = re.compile(r"[^\s\"'<>()\[\]|,;:?=]{1,64}@[^\s\"'<>()\[\]|,;:?=@]{1,255}")
 _MARKUP = re.compile(r"(?:[\s\"'<>()\[\]|,;:=/]|\b(?:mailto|a|href|hyperlink)\b)*", re.IGNORECASE)
 
@@ -56,6 +57,8 @@ def _beside(cell: str) -> tuple[str, str]:
     mailbox = address(_without_stop(words.pop(at[0])))
     name = " ".join(words)
     name_only(name)
+    if kind(name) == ASKED:
+        raise _note(name)
     sure = len(words) <= 5 and all(one in _PARTICLES or not one[0].islower() for one in words)
     if not sure or not all(c.isalpha() or c in "'’.,-\" " for c in name) or not name.strip("\"',.- "):
         raise BadInput(f"{name[:40]!r} stands beside the address, and is no name that we are sure of")
@@ -95,11 +98,16 @@ def decoded(name: str) -> str:
         return name
 
 
+_LABEL = re.compile(r"(?:to|cc|bcc|an): ?", re.IGNORECASE)
+
+
 def _without_stop(cell: str) -> str:
     """Without what stands behind an address where it ended a sentence or a list, or before one that was a link."""
     found = cell.strip(AROUND)
     if found[:7].lower() == "mailto:":
         cell = found = found[7:].partition("?")[0]
+    if (labelled := _LABEL.match(found)) is not None:
+        cell = found = found[labelled.end() :]
     if len(found) > 2 and found[0] in "'‘":  # as Outlook shows one without a name, or a spreadsheet marks text
         cell = found = found[1:].removesuffix("'").removesuffix("’")
     return found[:-1].rstrip() if found[-1:] in (".", ",", ";") and found[-2:] not in ("..", "@.") else cell

@@ -375,6 +375,11 @@ class _Decision:
         nobody = f"no column of {self.terms.name} says who gets letters"
         if titles.tells_otherwise(self.terms.name.rpartition(".")[0] or self.terms.name):
             raise self._meaning_wanted(f"{nobody}, and its name sounds as if nobody did")
+        for use in self.uses.values():
+            seen = self._seen(use.index)
+            ours = "line" in self.titles  # a file of refused rows has our reasons
+            if use.field == KEPT and titles.tells_why(use.title) and seen is not None and seen.said and not ours:
+                raise self._meaning_wanted(f"{nobody}, and {use.title!r} may be why they do not")
         if told := next((line for line in self.lead if titles.heading(line) is False), ""):
             raise self._meaning_wanted(f"{nobody}, and it begins with {told[:60]!r}")
         if not self.header and re.search(r"-all\.csv$", self.terms.name):  # Sendy's: with those who left, unmarked

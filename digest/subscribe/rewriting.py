@@ -51,3 +51,13 @@ def unwrapped(cells: Sequence[str], separator: str) -> list[str]:
         return next(csv.reader([inner], delimiter=separator), [])
     except csv.Error:
         return []
+
+
+def unfinished(lines: Sequence[str], separator: str) -> bool:
+    """Whether a quote is still open behind these lines, where backslashes are heeded."""
+    try:
+        for _row in csv.reader(lines, delimiter=separator, escapechar="\\", strict=True):
+            pass
+    except csv.Error as error:
+        return "end of data" in str(error)
+    return False

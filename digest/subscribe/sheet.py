@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 from digest.errors import BadInput
 from digest.subscribe import charset
 from digest.subscribe.charset import Charset
-from digest.subscribe.rewriting import rewritten, unwrapped
+from digest.subscribe.rewriting import MOST_LINES, rewritten, unfinished, unwrapped
 
 SEPARATORS = ",;\t|"
 HEAD_BYTES = 65_536
@@ -121,6 +121,12 @@ _KINDS: tuple[tuple[tuple[bytes, ...], tuple[str, str]], ...] = (
 _TEXTS = (
     (re.compile(rb"BEGIN:VCARD\b", re.IGNORECASE), "an address book (vCard)"),
     (re.compile(rb"(?:version: ?1\s+)?dn::? ?\S", re.IGNORECASE), "an address book (LDIF)"),
+    (
+        re.compile(
+            rb"(?:from|received|return-path|delivered-to|mime-version): [^\n]{1,200}\n[\w-]{2,40}: ", re.IGNORECASE
+        ),
+        "a mail",
+    ),
     (re.compile(rb"date \d{1,12}\r?\n(?:\w{1,20} [^\n]{0,60}\n){0,4}?email \S"), "a dump of Sympa's"),
 )
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|table|\?xml)[\s>]", re.IGNORECASE)
@@ -334,10 +340,8 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
                 problem = _UNCLOSED
         line = lines.taken[0]
         if '\\"' in line or blank in line or (len(lines.taken) > 1 and any('\\"' in one for one in lines.taken)):
-            if again := rewritten(lines.taken, separator, len(header)):
-                cells, used = again
-                lines.give_back(used)
-                lines.ended, problem = False, ""
+            if again := _rewritten(lines, separator, len(header)):
+                cells, problem = again, ""
         elif line[:1] == '"' and not problem and len(cells) != len(header):
             inner = unwrapped(cells, separator)
             if (titled and any(map(_known, inner))) or (inner and len(inner) == len(header)):
@@ -363,6 +367,21 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
                 problem = f"it stands below line {other}, a header of other columns: import that list by itself"
             yield Record(start, lines.number, cells, problem, above)
             above = cells[0].strip() if "@" not in line and cells[0].strip() and not any(cells[1:]) else ""
+
+
+def _rewritten(lines: _Lines, separator: str, width: int) -> list[str]:
+    """The cells of the row under way by other rules than CSV's, its lines taken; empty where those are right."""
+    count = len(lines.taken)
+    while not (found := rewritten(lines.taken, separator, width)):
+        if len(lines.taken) >= MOST_LINES or not unfinished(lines.taken, separator):
+            break
+        try:
+            next(lines)
+        except (StopIteration, _TooLong):
+            break
+    lines.give_back(found[1] if found else count)
+    lines.ended = lines.ended and not found
+    return found[0] if found else []
 
 
 def _other_header(cells: list[str], header: list[str]) -> bool:

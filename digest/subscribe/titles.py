@@ -243,15 +243,18 @@ _MAY = re.compile(
 )
 # What mail is called, and news, besides `_MAILING` and what the roots know: a yes or a no under such a title may be one
 # to letters, or to something else.
-_LETTERS = re.compile(
-    r"mail|news|\bnl\b|\binfos?\b|information(?!s?tech)|informaz|informac|updates?\b|neuigkeit|nouvelle|novedad|novita|novidad|actualit|aktuell"
-    r"|angebot|offers?\b|offres?\b|ofertas?\b|offert[ea]\b|promo|digest|bulletin|notiziar|circular|letter|lettre"
-    r"|\bbrief|brev\b|werbung|publicid|publicit|pubblicit|reklam|versand|zusend|zustell|empfang|empfaeng|verteiler"
-    r"|diffusion|notif|benachricht|avis\b|avviso|announc|ankundig|communi[ck]|comuni[ck]|kommunikat|campa[ig]|kampagn"
-    r"|posted|touch|contact|kontakt|contatt|interest|interess|receiv(?:e|es|ing)\b|erhalt|recevoir|recib|riceve|ontvang|otrzym"
-    r"|получ|alerts?\b|bericht|nachricht|kuld|lahet|meddel|mitteil|correo|courriel|рассыл|новост|письм|メール|案内"
-    r"|お知らせ|配信|邮件|郵件|通知|消息|메일|소식|알림|البريد|דוא|send\b|schick|envi[ao]|invi[ao]|keep"
-)
+_LETTERS = (
+    "mail", "news", " nl ", " info ", " infos ", "information ", "informaz", "informac", " update", "neuigkeit",
+    "nouvelle", "novedad", "novita", "novidad", "actualit", "aktuell", "angebot", " offer", " offre", " oferta",
+    " offert", "promo", "digest", "bulletin", "notiziar", "circular", "letter", "lettre", " brief", "brev ", "werbung",
+    "publicid", "publicit", "pubblicit", "reklam", "versand", "zusend", "zustell", "empfang", "verteiler", "diffusion",
+    "notif", "benachricht", " avis ", "avviso", "announc", "ankundig", "communic", "comunic", "communik", "kommunik",
+    "campai", "campag", "campana", "campan", "kampagn", "posted", "touch", "contact", "kontakt", "contatt", "interest",
+    "interess", "receive ", "receives ", "receiving", "erhalt", "recevoir", "recib", "riceve", "ontvang", "otrzym",
+    "получ", " alert", "bericht", "nachricht", "lahet", "meddel", "mitteil", "correo", "courriel", "рассыл", "новост",
+    "письм", "メール", "案内", "お知らせ", "配信", "邮件", "郵件", "通知", "消息", "메일", "소식", "알림", "البريد",
+    "דוא", "send ", "schick", " envi", " invia", " invio", " keep",
+)  # fmt: skip
 # Titles that are all of it, and those that begin so and go on with when or why.
 _HELD = re.compile(
     r"(?:is |was |has |date |datum |fecha )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted"
@@ -281,6 +284,7 @@ _BY_MAIL = re.compile(
 _ASIDE = re.compile(
     r"\w*(?:source|quelle|seite)|sorgente|origine?|origem|fuente|fonte|bron|zrodlo|источник|herkunft|refer+er|page|url"
     r"|ip|tier|plan|tarifa?|preis|price|prix|precio|prezzo|prijs|cost|amount|currency|wahrung|interval|intervall|gifted"
+    r"|interests?|interessen?|themen?|topics?|temas?|sujets?|categor\w*"
 )
 # Whose state it is, where it is none of a subscription.
 _OF_ELSE = re.compile(
@@ -300,7 +304,9 @@ _ENDS = re.compile(
     r"|end ?dat(?:e|um)\b|\bend(?:at|on)\b|expir|ablauf|abgelaufen|scadenz|caduc|verloop|verlopen|vencim|истек"
     r"|оконч|koniec|konec|終了|期限|到期|만료|종료|\bfin(?: d|$)|\blost$"
 )
-_COUNTS = re.compile(r"number|count|anzahl|nombre|numero|liczba|колич|antal|sayisi|total|rate|数|%|#")
+_COUNTS = re.compile(
+    r"sent\b|opened|opens|click|klick|received|delivered|views|gesendet|geoffnet|number|count|anzahl|nombre|numero|liczba|колич|antal|sayisi|total|rate|数|%|#"
+)
 
 
 @lru_cache(maxsize=2_000)
@@ -337,7 +343,8 @@ def kind(title: str) -> str:
 
 def of_letters(title: str) -> bool:
     """Whether a title that we do not know may be about letters, so that a no beneath it may be one to them."""
-    return bool(_LETTERS.search(_worded(title[:100]))) and not _HARMLESS.search(folded(title[:100]))
+    words = f" {_worded(title[:100])} "
+    return any(part in words for part in _LETTERS) and not _HARMLESS.search(folded(title[:100]))
 
 
 # How a server says that it takes no mail for an address (RFC 5321 §4.2.1, RFC 3463), in a list of bounces.
@@ -348,6 +355,15 @@ _FAILURE = re.compile(
     r"|\bno such (?:user|mailbox|recipient|address)|\bunknown (?:user|recipient|mailbox)|\bover quota\b",
     re.IGNORECASE,
 )
+
+
+# Titles of why: where nothing says of what, it may be why they get no letters.
+_WHY = re.compile(r"reason|reasons|grund|grunde|motif|motifs|motivo|motivos|motivi|reden|powod|причина|理由|原因|사유")
+
+
+def tells_why(title: str) -> bool:
+    """Whether a title is that of a reason, and does not say of what."""
+    return bool(_WHY.fullmatch(folded(title[:100])))
 
 
 def failure(value: str) -> bool:
@@ -435,10 +451,13 @@ _COURTESY = re.compile(
 )
 
 
+_UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
+
+
 @lru_cache(maxsize=2_000)
 def word(cell: str) -> str:
     """A cell as `WORDS` has it; of "Yes, please" and "Nein!" the first word."""
-    found = re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
+    found = re.sub(r"[\s_-]+", "-", _UNSEEN.sub("", cell[:60]).strip().lower())
     said = _SAID.match(found)
     return said[1] if said and said[1] in YES | NO and _COURTESY.fullmatch(said[2]) else found
 
@@ -482,7 +501,7 @@ def reason(title: str, default: str = BLOCKED) -> str:
 # Names of files whose people are no readers.
 _NAMES = re.compile(
     r"unconfirm|notconfirm|nonsubscri|notsubscri|neversubscri|nonmember|nomail|bybounce|donot|pending|unbestatig|inactiv|inaktiv|former|lapsed|ehemalig|removed|geloscht|deleted"
-    r"|cleaned|leavers"
+    r"|cleaned|leavers|^dead|robinson|cancel|purge|waiting|junk|archived|trash|papierkorb|corbeille|^lost|sperrlist"
     r"|blacklist|blocklist|blocked|suppress|bounc|spam|complain|abuse|undeliver|invalid(e?mail|address)|rejected"
     r"|optedout"
 )
