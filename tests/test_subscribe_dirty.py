@@ -246,3 +246,17 @@ def test_a_list_of_suppressions_says_why(database):
     written = export(database)
     for number, (_word, why) in enumerate(pairs):
         assert any(f"g{number}@" in line and why in line for line in written.splitlines())
+
+
+@pytest.mark.parametrize("text", ["act1@example.com\nLeft us:\ngone@example.com\n",
+    "email,subscribed\nact1@example.com,yes\nemail,unsubscribed\ngone@example.com,yes\n"])  # fmt: skip
+def test_who_was_refused_for_what_stood_above_is_not_taken_from_the_file_of_refused_rows(database, tmp_path, text):
+    kept = tmp_path / "rejects.csv"
+    take(database, text, rejects=kept)
+    take(database, kept)
+    assert "gone@example.com" not in export(database)
+    take(database, kept, meaning="unsubscribed")
+    assert "gone@example.com,,active" not in export(database)
+    assert ("gone@example.com,,unsubscribed" in export(database)) == ("Left" in text)
+    people, _ = taken("line,reason,email\n4,mended,act1@example.com\n")
+    assert people == {"act1": ("active", "")}

@@ -186,7 +186,7 @@ def _take_in(options: Options, file: str, newsletter: str | None, said: Terms, h
     facts = import_plan.facts(done, plans[-1] if plans else None, as_json=how.json)
     print_facts(facts | ({"asked": asked} if how.ask else {}), as_json=how.json)
     _tell_refused(options, done, said.name)
-    if done.number and not how.json:
+    if done.number and done.changed and not how.json:
         options.say(f"digest import undo {done.number} takes it back")
     if done.refused:
         if not how.dry_run:

@@ -26,7 +26,7 @@ from digest.subscribe.address import MAX_NAME, display_name, erasure_mark, tags_
 from digest.subscribe.mailboxes import decoded, mailbox, name_only
 from digest.subscribe.preferences import Preferences, checked
 from digest.subscribe.reading import BESIDE, KEPT, Reading, Use, decide
-from digest.subscribe.sheet import Record
+from digest.subscribe.sheet import BELOW, REFUSED, Record
 from digest.subscribe.survey import Survey
 from digest.subscribe.terms import Terms
 from digest.subscribe.titles import (
@@ -120,6 +120,7 @@ class Columns:
         self._beside = any(use.why == BESIDE for use in self._at["name"])
         self._below = ""  # a heading, or a comment, that says that who stands below it is no reader
         self._sections = not terms.meaning and not any(self._at[field] for field in (*STATES, "suppressed"))
+        self._refused = not terms.meaning and tuple(header[:2]) == REFUSED
         self._width = max((use.index for use in reading.uses), default=0) + 1
         self._survey = survey
 
@@ -179,9 +180,9 @@ class Columns:
             self._beyond(cells)
         email, called = mailbox(self._cell(cells, "email"))
         if self._below:
-            raise BadInput(
-                f"it stands below {self._below[:40]!r}: import that part by itself, with --as and what it is"
-            )
+            raise BadInput(f"{BELOW} {self._below[:40]!r}: import that part by itself, with --as and what it is")
+        if self._refused and len(cells) > 1 and cells[1].startswith(BELOW):
+            raise BadInput(f"{cells[1]}; or empty its reason here, where it is a reader")
         state, why, left_at, stopped_at = self._standing_of(cells)
         name = self._name(cells) or called
         if self._beside and name:

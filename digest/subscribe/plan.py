@@ -49,6 +49,11 @@ class Imported:
     separator: str = ""
     refused_first: tuple[Refused, ...] = ()
 
+    @property
+    def changed(self) -> bool:
+        """Whether anybody is otherwise than before."""
+        return any((self.added, self.pending, self.left, self.ended, self.confirmed, self.suppressed, self.updated))
+
 
 @dataclass(frozen=True)
 class PlanColumn:

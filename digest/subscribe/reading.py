@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from digest.errors import BadInput
 from digest.models import SubscriptionState
 from digest.subscribe import dates, presets, titles
-from digest.subscribe.sheet import bare
+from digest.subscribe.sheet import REFUSED, bare
 from digest.subscribe.survey import Seen, Survey
 from digest.subscribe.terms import MEANINGS, MeaningWanted, Terms
 from digest.subscribe.titles import LEFT, STATES, TITLES, WORDS
@@ -147,6 +147,9 @@ class _Decision:
                 self._use(index, "", f"{self.service.ignored[title]}, {why}")
 
     def _by_title(self) -> None:
+        if tuple(self.titles[:2]) == REFUSED:
+            for index in range(2):
+                self._use(index, "", "of a file of refused rows")
         for name, names in TITLES.items():
             for title in names:
                 for index in [i for i, found in enumerate(self.titles) if found == title]:
@@ -377,8 +380,7 @@ class _Decision:
             raise self._meaning_wanted(f"{nobody}, and its name sounds as if nobody did")
         for use in self.uses.values():
             seen = self._seen(use.index)
-            ours = "line" in self.titles  # a file of refused rows has our reasons
-            if use.field == KEPT and titles.tells_why(use.title) and seen is not None and seen.said and not ours:
+            if use.field == KEPT and titles.tells_why(use.title) and seen is not None and seen.said:
                 raise self._meaning_wanted(f"{nobody}, and {use.title!r} may be why they do not")
         if told := next((line for line in self.lead if titles.heading(line) is False), ""):
             raise self._meaning_wanted(f"{nobody}, and it begins with {told[:60]!r}")

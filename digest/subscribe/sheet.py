@@ -38,6 +38,8 @@ EMAIL_TITLES = (
 )
 _FOREIGN_TITLES = frozenset(title for title in EMAIL_TITLES if not title.isascii())
 MAX_LINE = 100_000  # characters, of a line and of a record
+BELOW = "it stands below"  # a reason to refuse a row that nothing in the row tells
+REFUSED = ("line", "reason")  # the first titles of a file of refused rows
 LEAD = 12  # lines that a report may put before its header
 MAX_LINES = 200  # of a record: notes have several, a quote that nobody closed swallows the rest of the file
 
@@ -364,7 +366,7 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
             elif header and "@" not in line and _other_header(cells, header):
                 other = start
             if other and not problem:
-                problem = f"it stands below line {other}, a header of other columns: import that list by itself"
+                problem = f"{BELOW} line {other}, a header of other columns: import that list by itself"
             yield Record(start, lines.number, cells, problem, above)
             above = cells[0].strip() if "@" not in line and cells[0].strip() and not any(cells[1:]) else ""
 

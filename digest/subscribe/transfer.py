@@ -30,7 +30,7 @@ from digest.subscribe import charset
 from digest.subscribe.address import MAX_NAME, display_name
 from digest.subscribe.columns import Columns, Person, to_text
 from digest.subscribe.plan import SAMPLES, Imported, Plan, Refused, SampleRow
-from digest.subscribe.sheet import Record, Sheet, read
+from digest.subscribe.sheet import REFUSED, Record, Sheet, read
 from digest.subscribe.survey import look
 from digest.subscribe.terms import Terms
 
@@ -261,7 +261,7 @@ class _Refusals:
             return
         if self._file is None:
             self._file = _private_file(self._path)
-            csv.writer(self._file, lineterminator="\n").writerow(["line", "reason", *self._header])
+            csv.writer(self._file, lineterminator="\n").writerow([*REFUSED, *self._header])
         cells = [str(record.line), reason, *record.cells]
         csv.writer(self._file, lineterminator="\n").writerow([to_text(cell) for cell in cells])
 
@@ -279,7 +279,7 @@ def _private_file(path: Path) -> TextIO:
         handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     except OSError as error:
         raise UserError(
-            f"cannot write {path}: {error.strerror}", hint="name another file; nothing was imported or lost"
+            f"cannot write {path}: {error.strerror}", hint="name another file; nothing was changed or lost"
         ) from None
     if stat.S_ISREG(os.fstat(handle).st_mode):
         os.fchmod(handle, 0o600)
