@@ -260,3 +260,11 @@ def test_who_was_refused_for_what_stood_above_is_not_taken_from_the_file_of_refu
     assert ("gone@example.com,,unsubscribed" in export(database)) == ("Left" in text)
     people, _ = taken("line,reason,email\n4,mended,act1@example.com\n")
     assert people == {"act1": ("active", "")}
+
+
+def test_a_state_with_a_note_behind_it_is_the_state_unless_the_note_may_turn_it():
+    told = "Unsubscribed (by admin),Subscribed (confirmed),Bounced (hard),En attente de confirmation,Blacklist,pausiert"
+    rows = "".join(f"r{n}@example.com,{state}\n" for n, state in enumerate(told.split(",")))
+    people, refused = taken(f"email,status\n{rows}r9@example.com,Active (bounced 2x)\nr8@example.com,Yes (by post)\n")
+    states = [state for state, _name in people.values()]
+    assert states == ["unsubscribed", "active", "bounced", "pending", "blocklisted", "paused"] and len(refused) == 2

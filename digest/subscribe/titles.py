@@ -145,6 +145,35 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("complained", "complaint", "spam", "abuse", "junk", "spam-report", "marked-as-spam"), COMPLAINED),
     **dict.fromkeys(("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "gesperrt", "bloqué"), BLOCKED),
     **dict.fromkeys(("bloqueado", "bloccato", "geblokkeerd", "zablokowany", "заблокирован", "blockerad"), BLOCKED),
+    **dict.fromkeys(("abonnent", "abonnentin", "subscriber", "active-subscriber", "assinante", "subskrybent"), ACTIVE),
+    **dict.fromkeys(("подписчик", "подписчица", "aktiivinen", "aktivní", "aktív", "activ", "активний"), ACTIVE),
+    **dict.fromkeys(("onaylandı", "登録済み", "활성", "zugestimmt"), ACTIVE),
+    **dict.fromkeys(("awaiting-double-opt-in", "double-opt-in-pending", "pending-double-opt-in"), PENDING),
+    **dict.fromkeys(("doi-ausstehend", "wartet-auf-bestätigung", "onbevestigd", "niet-bevestigd"), PENDING),
+    **dict.fromkeys(("à-confirmer", "en-attente-de-confirmation", "no-confirmado", "sin-confirmar"), PENDING),
+    **dict.fromkeys(("pendiente-de-confirmación", "non-confermato", "da-confermare", "não-confirmado"), PENDING),
+    **dict.fromkeys(("aguardando-confirmação", "oczekujący"), PENDING),
+    **dict.fromkeys(("oczekuje", "неподтвержденный", "неподтверждённый"), PENDING),
+    **dict.fromkeys(("ожидает-подтверждения", "obekräftad", "ubekræftet", "onaylanmadı", "onay-bekliyor"), PENDING),
+    **dict.fromkeys(("仮登録", "承認待ち", "待确认"), PENDING),
+    **dict.fromkeys(("待激活", "미확인", "nepotvrzeno", "waiting-for-confirmation"), PENDING),
+    **dict.fromkeys(("abmeldung", "nicht-abonniert", "widerrufen", "desinscrito", "opgezegd", "zrezygnował"), LEFT),
+    **dict.fromkeys(("отказался", "отказалась", "uppsagd", "abonelikten-çıktı", "登録解除", "取消订阅"), LEFT),
+    **dict.fromkeys(("gelöscht", "eliminado", "rimosso", "removido"), LEFT),
+    **dict.fromkeys(("verwijderd", "usunięty", "удален", "удалён"), LEFT),
+    **dict.fromkeys(("비활성", "neaktivní", "inaktív", "inactiv", "unsubscribed-via-link"), LEFT),
+    **dict.fromkeys(("nicht-zustellbar", "adresse-invalide", "npai", "rebond", "rebote-duro", "недоставлено"), BOUNCED),
+    **dict.fromkeys(("studsat", "geri-döndü", "不達", "バウンス", "硬退", "반송", "반송됨", "nedoručitelné"), BOUNCED),
+    **dict.fromkeys(("visszapattant", "hardbounced", "bouncing", "undelivered", "mailbox-does-not-exist"), BOUNCED),
+    **dict.fromkeys(("spam-gemeldet", "spambeschwerde", "segnalato-come-spam", "denunciado-como-spam"), COMPLAINED),
+    **dict.fromkeys(("gemarkeerd-als-spam", "пожаловался", "пожаловалась", "спам", "klagomål", "şikayet"), COMPLAINED),
+    **dict.fromkeys(("迷惑メール報告", "投诉", "스팸신고"), COMPLAINED),
+    **dict.fromkeys(("blockiert", "blacklist", "liste-noire", "lista-negra", "черный-список", "blokeret"), BLOCKED),
+    **dict.fromkeys(("blokkert", "engellendi", "ブロック", "拒否"), BLOCKED),
+    **dict.fromkeys(("黑名单", "已屏蔽", "차단", "차단됨", "blokován"), BLOCKED),
+    **dict.fromkeys(("letiltva", "blocat", "global-suppression", "unmailable"), BLOCKED),
+    **dict.fromkeys(("pausiert", "en-pause", "pausado", "in-pausa", "gepauzeerd", "wstrzymany", "pausad"), PAUSED),
+    **dict.fromkeys(("приостановлен", "on-hold", "snoozed", "vacation", "nomail"), PAUSED),
     **dict.fromkeys(YES, ACTIVE),
     **dict.fromkeys(NO, LEFT),
 }  # fmt: skip
@@ -454,10 +483,16 @@ _COURTESY = re.compile(
 _UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
 
 
+_NOTED = re.compile(r"([^()]+?)-?\(([^()]*)\)")  # "Unsubscribed (by admin)"; a note behind a yes may turn it
+
+
 @lru_cache(maxsize=2_000)
 def word(cell: str) -> str:
     """A cell as `WORDS` has it; of "Yes, please" and "Nein!" the first word."""
     found = re.sub(r"[\s_-]+", "-", _UNSEEN.sub("", cell[:60]).strip().lower())
+    noted = _NOTED.fullmatch(found)
+    if noted and noted[1] in WORDS and (WORDS[noted[1]] != ACTIVE or WORDS.get(noted[2]) == ACTIVE):
+        return noted[1]
     said = _SAID.match(found)
     return said[1] if said and said[1] in YES | NO and _COURTESY.fullmatch(said[2]) else found
 
@@ -481,6 +516,7 @@ def smells(value: str) -> bool:
 _NOT_SAID = re.compile(_NOT)
 _PLAIN = frozenset(
     ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk",
+     "geloscht", "eliminado", "rimosso", "removido", "verwijderd", "usuniety", "удален", "widerrufen", "blockiert",
      "neu", "wartend", "nouveau", "nuevo", "nuovo", "novo", "nieuw", "nowy", "новыи", "rebote", "reclamo")
 )  # fmt: skip
 
