@@ -323,52 +323,65 @@ def _records(lines: _Lines, separator: str, *, titled: bool) -> Iterator[Record]
     nobody is taken: what their cells say the first one does not tell.
     """
     reader = csv.reader(lines, delimiter=separator)
-    blank = f'{separator} "'
+    taken = lines.taken
     header: list[str] = []
     other = 0  # the line of a header of other columns
     above = ""
     while True:
-        lines.begin()
+        taken.clear()
         start = lines.number + 1
-        problem = ""
+        problem, cells = "", [""]
         try:
             cells = next(reader)
         except StopIteration:
             return
         except (_TooLong, csv.Error):
-            problem = _UNCLOSED if len(lines.taken) > 1 else "the line is too long"
+            problem = _UNCLOSED if len(taken) > 1 else "the line is too long"
         else:
             if lines.ended:  # in the middle of a record
                 problem = _UNCLOSED
-        line = lines.taken[0]
-        if '\\"' in line or blank in line or (len(lines.taken) > 1 and any('\\"' in one for one in lines.taken)):
-            if again := _rewritten(lines, separator, len(header)):
-                cells, problem = again, ""
-        elif line[:1] == '"' and not problem and len(cells) != len(header):
-            inner = unwrapped(cells, separator)
-            if (titled and any(map(_known, inner))) or (inner and len(inner) == len(header)):
-                cells = inner
-        if problem:
-            lines.give_back(1)
-            lines.ended = False
-            cells = [line.rstrip("\r\n")]
-        elif len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
-            # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
-            problem = "a cell runs over several lines and holds an address: is a quote missing?"
-        elif '="' in line or (len(lines.taken) > 1 and any('="' in line for line in lines.taken)):
-            cells = [_as_shown(cell) for cell in cells]
+        line = taken[0]
+        if '"' in line or problem or len(taken) > 1:
+            cells, problem = _quoted(lines, cells, problem, separator, header if header or not titled else None)
         if any(cells):
             if cells == header or (cells[0][:1] == "\ufeff" and _behind_mark(cells) == header):
                 other = 0
                 continue  # as where files were put one behind the other
             if titled:
                 header, titled = cells, False
-            elif header and "@" not in line and _other_header(cells, header):
+            elif "@" not in line and header and _other_header(cells, header):
                 other = start
             if other and not problem:
                 problem = f"{BELOW} line {other}, a header of other columns: import that list by itself"
             yield Record(start, lines.number, cells, problem, above)
-            above = cells[0].strip() if "@" not in line and cells[0].strip() and not any(cells[1:]) else ""
+            above = "" if "@" in line or any(cells[1:]) else cells[0].strip()
+
+
+def _quoted(
+    lines: _Lines, cells: list[str], problem: str, separator: str, header: list[str] | None
+) -> tuple[list[str], str]:
+    """The cells of a row with quotes, and what is wrong with it; it may have been written another way than CSV.
+
+    `header` is None for the header itself, and empty where there is none.
+    """
+    line, width = lines.taken[0], len(header or ())
+    if f'{separator} "' in line or any('\\"' in one for one in lines.taken):
+        if again := _rewritten(lines, separator, width):
+            cells, problem = again, ""
+    elif line[:1] == '"' and not problem and len(cells) != width:
+        inner = unwrapped(cells, separator)
+        if inner and (any(map(_known, inner)) if header is None else len(inner) == width):
+            cells = inner
+    if problem:
+        lines.give_back(1)
+        lines.ended = False
+        return [line.rstrip("\r\n")], problem
+    if len(lines.taken) > 1 and any("@" in rest for cell in cells for rest in _LINE_ENDS.split(cell)[1:]):
+        # A quote too many makes cells of other people's rows: nobody is to vanish in a name.
+        return cells, "a cell runs over several lines and holds an address: is a quote missing?"
+    if any('="' in one for one in lines.taken):
+        cells = [_as_shown(cell) for cell in cells]
+    return cells, ""
 
 
 def _rewritten(lines: _Lines, separator: str, width: int) -> list[str]:
