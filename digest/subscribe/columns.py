@@ -10,11 +10,12 @@ import csv
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from digest import taste
@@ -90,6 +91,12 @@ class Person(NamedTuple):
         return columns
 
 
+def _cells_of(indexes: Iterable[int]) -> Callable[[list[str]], Hashable]:
+    """What stands in these columns of a row that has them all, as a key."""
+    some = tuple(indexes)
+    return itemgetter(*some) if some else lambda _cells: ""
+
+
 class Columns:
     """Where in a row each field stands. `find` reads the titles, `person` reads a row.
 
@@ -112,10 +119,12 @@ class Columns:
         self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
         self._tasting = any(self._at[field] for field in taste.NAMES)
         self._choosing = self._tasting or any(self._at[field] for field in _CHOICES)
-        self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
-        self._stood: dict[tuple[str, ...], _Standing] = {}
-        self._telling = [use.index for name in (*_CHOICES, *taste.NAMES) for use in self._at[name]]
-        self._chose: dict[tuple[str, ...], Preferences] = {}
+        self._saying = _cells_of(
+            use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]
+        )
+        self._stood: dict[Hashable, _Standing] = {}
+        self._telling = _cells_of(use.index for name in (*_CHOICES, *taste.NAMES) for use in self._at[name])
+        self._chose: dict[Hashable, Preferences] = {}
         self._line = 0
         self._beside = any(use.why == BESIDE for use in self._at["name"])
         self._below = ""  # a heading, or a comment, that says that who stands below it is no reader
@@ -178,6 +187,8 @@ class Columns:
         cells, self._line = record.cells, record.line
         if len(cells) > self._width:
             self._beyond(cells)
+        elif len(cells) < self._width:
+            cells = [*cells, *[""] * (self._width - len(cells))]
         email, called = mailbox(self._cell(cells, "email"))
         if self._below:
             raise BadInput(f"{BELOW} {self._below[:40]!r}: import that part by itself, with --as and what it is")
@@ -247,7 +258,7 @@ class Columns:
         """The same as `_choices`, which people say in few ways."""
         if not self._choosing:
             return _UNSAID
-        telling = tuple([cells[index] if index < len(cells) else "" for index in self._telling])
+        telling = self._telling(cells)
         found = self._chose.get(telling)
         if found is None:
             found = self._choices(cells)
@@ -262,7 +273,7 @@ class Columns:
 
     def _standing_of(self, cells: list[str]) -> _Standing:
         """The same as `_standing`, which few cells decide about, in few ways."""
-        telling = tuple([cells[index] if index < len(cells) else "" for index in self._saying])
+        telling = self._saying(cells)
         found = self._stood.get(telling)
         if found is None:
             unread = self.unread

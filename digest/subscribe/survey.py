@@ -56,8 +56,9 @@ def look(header: list[str], width: int, records: Iterable[Record], *, dated: fro
         if index in dated or bare(column.title) in _DATED or kind(column.title) or proof(column.title) == "since":
             column.dated = dates.Column(column.title)
     survey = Survey(columns)
-    good = (record for record in records if not record.problem)
-    while chunk := list(islice(good, CHUNK)):
+    every = iter(records)
+    while some := list(islice(every, CHUNK)):
+        chunk = [record for record in some if not record.problem]
         survey.rows += len(chunk)
         stood = list(islice(zip_longest(*(record.cells for record in chunk), fillvalue=""), MOST_COLUMNS))
         columns += [Seen(f"column {i + 1}") for i in range(len(columns), len(stood))]
