@@ -128,6 +128,7 @@ def test_a_list_whose_first_line_says_that_nobody_reads_is_asked_about():
         "act1@example.com;active\ngone@example.com;unsubscribed\n",
         "act1@example.com;yes\ngone@example.com;no\n",
         "act1@example.com;Ada;1\ngone@example.com;Ben;0\n",
+        "act1@example.com,other1@example.com,Ada\nact2@example.com,other2@example.com,Ben\n",
         "Seller email,Buyer email\na@example.com,b@example.com\nc@example.com,d@example.com\n",
         "email,error\ngone@example.com,550 5.1.1 user unknown\nact1@example.com,\n",
     ],
@@ -268,3 +269,23 @@ def test_a_state_with_a_note_behind_it_is_the_state_unless_the_note_may_turn_it(
     people, refused = taken(f"email,status\n{rows}r9@example.com,Active (bounced 2x)\nr8@example.com,Yes (by post)\n")
     states = [state for state, _name in people.values()]
     assert states == ["unsubscribed", "active", "bounced", "pending", "blocklisted", "paused"] and len(refused) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"Ada Lovelace" <act1@example.com>, "Roth, Ben" <act2@example.com>, act3@example.com',
+        "Lovelace, Ada <act1@example.com>; Roth, Ben <act2@example.com>; Cem <act3@example.com>",
+        "Lovelace, Ada <act1@example.com>\nRoth, Ben <act2@example.com>\nact3@example.com\n",
+        "Ada Lovelace (act1@example.com)\nBen Roth (act2@example.com)\n[act3@example.com]\n",
+    ],
+)
+def test_people_that_were_copied_from_a_mail_program_are_all_found(text):
+    people, refused = taken(text)
+    assert set(people) == {"act1", "act2", "act3"} and not refused
+    assert "Lovelace" in people["act1"][1] and "Roth" in people["act2"][1]
+
+
+def test_a_token_says_nothing_of_who_has_it():
+    people, refused = taken("email,confirmation_token,Unsubscribe URL\nact1@example.com,a1b2,https://x.example/1\n")
+    assert people == {"act1": ("active", "")} and not refused

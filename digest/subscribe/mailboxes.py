@@ -19,6 +19,8 @@ def mailbox(cell: str) -> tuple[str, str]:
         return address(cell if cell.count("@") < 2 else _said_twice(cell)), ""
     if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
         plain, _, comment = cell[:-1].partition(" (")
+        if "@" in comment and "@" not in plain:  # as mailing lists show theirs: Ada (ada@example.org)
+            plain, comment = comment, plain
         if kind(comment) in (ASKED, "left_at", "blocked") or WORDS.get(word(comment), ACTIVE) != ACTIVE:
             raise _note(comment)
         if smells(comment):
@@ -106,6 +108,8 @@ def _without_stop(cell: str) -> str:
     found = cell.strip(AROUND)
     if found[:7].lower() == "mailto:":
         cell = found = found[7:].partition("?")[0]
+    if len(found) > 2 and found[0] + found[-1] in ('""', "()", "[]", "“”", "«»"):
+        cell = found = found[1:-1].strip()
     if (labelled := _LABEL.match(found)) is not None:
         cell = found = found[labelled.end() :]
     if len(found) > 2 and found[0] in "'‘":  # as Outlook shows one without a name, or a spreadsheet marks text

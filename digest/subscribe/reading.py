@@ -249,6 +249,8 @@ class _Decision:
 
     def _telling(self, seen: Seen) -> str:
         """What stands in a column without a title that may say who gets letters, in words; else ""."""
+        if seen.said and 2 * sum("@" in value[1:] for value in seen.said) > len(seen.said):
+            return "more addresses stand"
         if seen.many:
             return ""
         if _yes_and_no(seen) or {*seen.said} == {"0", "1"}:

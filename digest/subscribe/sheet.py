@@ -100,7 +100,7 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     )
     lines = _Lines(text)
     separator, first, lead = _separator(lines)
-    if all(_speaks_of_address(cell) for cell in first if cell.strip()):
+    if all(_speaks_of_address(cell) for cell in first if cell.strip()) or _pasted_names(first, separator):
         return Sheet(found, "", [], first[:1], _plain_list(lines), text, lead)
     titled = not any(_like_address(cell.strip().strip("<>")) for cell in first)
     records = _records(lines, separator, titled=titled)
@@ -275,6 +275,15 @@ def _behind_lead(lines: _Lines, first: str, separators: str) -> tuple[str, list[
 def _remark(line: str) -> bool:
     """Whether a line is a comment; the title of a column of numbers is "#" as well."""
     return line.startswith("#") and line[1:2] not in (*SEPARATORS, '"')
+
+
+def _pasted_names(first: list[str], separator: str) -> bool:
+    """Whether a first row is `Last, First <address>`, or several such, as mail programs copy them."""
+    mailboxes = len(_BRACKETED.findall(separator.join(first)))
+    return mailboxes > 1 or (mailboxes == 1 and separator == "," and len(first) == 2 and "<" in first[1])
+
+
+_BRACKETED = re.compile(r"<[^<>\s@]{1,64}@[^<>\s@]{1,255}>")
 
 
 def _has_address(cells: list[str]) -> bool:
@@ -453,6 +462,9 @@ def _plain_list(lines: _Lines) -> Iterator[Record]:
 def _pasted(text: str) -> list[str]:
     """The people of a line: some addresses, or one with a name, or a note, beside it."""
     # A name may have a comma in it.
+    apart = [part.strip() for part in text.split(";") if part.strip()]
+    if len(apart) > 1 and all("<" in part and part.count("@") == 1 for part in apart):
+        return apart
     parts = [part.strip() for part in re.findall(r'(?:"[^"]*"\s*<[^<>]*>|[^,;\t])+', text)]
     parts = [part for part in parts if part]
     if len(parts) > 1 and sum("@" in part for part in parts) == 1:

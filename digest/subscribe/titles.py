@@ -359,6 +359,8 @@ def kind(title: str) -> str:
     if harmless := _HARMLESS.search(plain):  # "Invalid mailing address" may speak of either
         before = plain[: harmless.start()]
         return ASKED if _kind(before, before) in ("left_at", "blocked") else ""
+    if _SECRET.search(words):
+        return ""
     found = _kind(title, plain)
     if found == "other":
         return found
@@ -368,6 +370,10 @@ def kind(title: str) -> str:
         return ASKED if _TURNED.search(words) or _NOT_GONE.search(words) else found
     spoken = _MAILING.search(words) and (_TURNED.search(words) or _MAY.search(words))
     return ASKED if spoken or _HELD.fullmatch(words) or _LEFT_OUT.search(words) else ""
+
+
+# What is told of a link, and says nothing of who follows it: "confirmation_token", "Unsubscribe URL".
+_SECRET = re.compile(r"\b(?:token|hash|guid|uuid|secret)\b|^unsub\w* (?:url|link)$|^confirmation (?:url|link|code)$")
 
 
 def of_letters(title: str) -> bool:
