@@ -379,7 +379,7 @@ def _quoted(
             cells, problem = again, ""
     elif line[:1] == '"' and not problem and len(cells) != width:
         inner = unwrapped(cells, separator)
-        if inner and (any(map(_known, inner)) if header is None else len(inner) == width):
+        if any(map(_known, inner)) and (header is None or len(inner) == width):
             cells = inner
     if problem:
         lines.give_back(1)
