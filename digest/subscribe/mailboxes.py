@@ -38,16 +38,16 @@ def mailbox(cell: str) -> tuple[str, str]:
 # At the beginning of what somebody took out of a list, or of what is no list of addresses.
 _STRUCK_OUT = ("#", "//", "~~", "-", ";", "email=", "mail=", "e-mail=")
 _STRUCK = "#/~-;emEM"
-_ADDRESSES = re.compile(r"[^\s\"'<>()\[\]|,;:?=]{1,64}@[^\s\"'<>()\[\]|,;:?=@]{1,255}")
-_MARKUP = re.compile(r"(?:[\s\"'<>()\[\]|,;:=/]|\b(?:mailto|a|href|hyperlink)\b)*", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s\"'<>()\[\]|,;:?=]+")
+_MARKUP = frozenset(("mailto", "a", "href", "hyperlink", ""))
 
 
 def _said_twice(cell: str) -> str:
     """The address of a link that shows it again, as of a page or a formula; else the cell."""
-    found: list[str] = _ADDRESSES.findall(cell[: MAX_NAME * 3])
-    if len({one.casefold() for one in found}) == 1 and _MARKUP.fullmatch(_ADDRESSES.sub("", cell)):
-        return found[0]
-    return cell
+    parts = _BETWEEN.split(cell[: MAX_NAME * 3])
+    found = [part for part in parts if "@" in part]
+    rest = {part.lower().strip("/") for part in parts if "@" not in part}
+    return found[0] if len({one.casefold() for one in found}) == 1 and rest <= _MARKUP else cell
 
 
 def _beside(cell: str) -> tuple[str, str]:
@@ -56,7 +56,7 @@ def _beside(cell: str) -> tuple[str, str]:
     at = [index for index, one in enumerate(words) if "@" in one]
     if len(words) < 2 or at not in ([0], [len(words) - 1]):
         return address(cell), ""
-    mailbox = address(_without_stop(words.pop(at[0])))
+    found = address(_without_stop(words.pop(at[0])))
     name = " ".join(words)
     name_only(name)
     if kind(name) == ASKED:
@@ -64,7 +64,7 @@ def _beside(cell: str) -> tuple[str, str]:
     sure = len(words) <= 5 and all(one in _PARTICLES or not one[0].islower() for one in words)
     if not sure or not all(c.isalpha() or c in "'’.,-\" " for c in name) or not name.strip("\"',.- "):
         raise BadInput(f"{name[:40]!r} stands beside the address, and is no name that we are sure of")
-    return mailbox, name.strip('" ,')
+    return found, name.strip('" ,')
 
 
 _PARTICLES = frozenset(
