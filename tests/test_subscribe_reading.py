@@ -626,9 +626,17 @@ def test_what_says_nothing_as_a_date_of_leaving_ends_nobody(cell):
 
 def test_a_cell_that_is_no_date_says_nothing_and_its_row_is_named(database):
     plans = []
-    done = take(database, "email,unsubscribed_at\na@example.com,soon\nb@example.com,2021-01-02\n", agree=plans.append)
-    assert (done.added, done.left, done.unread) == (1, 1, 1)
-    assert plans[0].unread == ("line 2: 'soon' in 'unsubscribed_at' is no date, and says nothing",)
+    done = take(database, "email,created_at\na@example.com,soon\nb@example.com,2021-01-02\n", agree=plans.append)
+    assert (done.added, done.unread) == (2, 1)
+    assert plans[0].unread == ("line 2: 'soon' in 'created_at' is no date, and says nothing",)
+
+
+@pytest.mark.parametrize("cell", ["13 Smarch 2024", "yes (by telephone)", "2024-13-13", "last week", "01/2024", "2024"])
+def test_who_left_at_a_time_that_cannot_be_read_is_refused_and_told(cell):
+    where, rows = read(f"email,unsubscribed_at\na@example.com,{cell}\nb@example.com,2021-01-02\n")
+    with pytest.raises(BadInput, match="which we do not understand"):
+        where.person(rows[0])
+    assert where.person(rows[1]).state == "unsubscribed"
 
 
 @pytest.mark.parametrize(

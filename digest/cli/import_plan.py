@@ -37,7 +37,8 @@ def told(plan: Plan) -> Iterator[str]:
         for value, count, effect in column.values:
             yield f"  {'':<{width}}   {_inert(value)!r} ×{count:,}: {effect}"
     counts = {name.replace("_", " "): number for name in _OUTCOMES if (number := getattr(plan.counts, name))}
-    yield f"{plan.counts.rows:,} rows; {in_words(counts) or 'nothing comes of them'}"
+    rows = plan.counts.rows
+    yield f"{rows:,} {'row' if rows == 1 else 'rows'}; {in_words(counts) or 'nothing comes of them'}"
     if plan.counts.suppressed:
         many = plan.counts.suppressed
         yield f"{many:,} {'address gets' if many == 1 else 'addresses get'} no letters from now on"

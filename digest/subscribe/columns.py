@@ -10,11 +10,12 @@ import csv
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from digest import taste
@@ -22,15 +23,15 @@ from digest.errors import BadInput
 from digest.models import SubscriptionState, address_key
 from digest.store.imports import stamp_of
 from digest.subscribe import dates, fields
-from digest.subscribe.address import AROUND, MAX_NAME, address, display_name, erasure_mark, tags_of
+from digest.subscribe.address import MAX_NAME, display_name, erasure_mark, tags_of
+from digest.subscribe.mailboxes import decoded, mailbox, name_only
 from digest.subscribe.preferences import Preferences, checked
-from digest.subscribe.reading import KEPT, Reading, Use, decide
-from digest.subscribe.sheet import Record
+from digest.subscribe.reading import BESIDE, KEPT, Reading, Use, decide
+from digest.subscribe.sheet import BELOW, REFUSED, Record
 from digest.subscribe.survey import Survey
 from digest.subscribe.terms import Terms
 from digest.subscribe.titles import (
     ACTIVE,
-    ASKED,
     COMPLAINED,
     LEFT,
     NO,
@@ -40,8 +41,7 @@ from digest.subscribe.titles import (
     STATES,
     TICKS,
     TITLES,
-    WORDS,
-    kind,
+    heading,
     listed,
     reason,
     smells,
@@ -52,7 +52,7 @@ from digest.taste import Taste
 MAX_CELL = 10_000  # characters of a cell that says something of a person
 AHEAD = timedelta(days=1)  # clocks and zones of other services
 SHOWN = 20  # cells named that say nothing
-_RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 0, PENDING: 1, LEFT: 2}
+_RANK = {NOTHING: -1, ACTIVE: 0, PAUSED: 1, PENDING: 2, LEFT: 3}
 REMEMBERED = 5_000  # ways to say a state, or choices, of one list
 _Said = SubscriptionState | str | None
 _Standing = tuple[str, str, datetime | None, datetime | None]
@@ -87,7 +87,14 @@ class Person(NamedTuple):
     def row(self) -> dict[str, object]:
         """The same in the columns of `imports.add_rows`."""
         columns = self._asdict()
-        return columns | _kept(columns.pop("preferences"))
+        columns.update(_kept(columns.pop("preferences")))
+        return columns
+
+
+def _cells_of(indexes: Iterable[int]) -> Callable[[list[str]], Hashable]:
+    """What stands in these columns of a row that has them all, as a key."""
+    some = tuple(indexes)
+    return itemgetter(*some) if some else lambda _cells: ""
 
 
 class Columns:
@@ -96,7 +103,7 @@ class Columns:
     `header` is the file's own or, where it has none, one that `find` would understand.
     """
 
-    def __init__(self, header: list[str], reading: Reading, terms: Terms) -> None:
+    def __init__(self, header: list[str], reading: Reading, terms: Terms, survey: Survey | None = None) -> None:
         self.header = header
         self.reading = reading
         self.unread = 0  # cells that ought to be dates and are none
@@ -106,28 +113,42 @@ class Columns:
         names = (*TITLES, "unsub_reason", "consent", "suppressed", "suppressed_at")
         self._at: dict[str, list[Use]] = {name: reading.at(name) for name in names}
         kept = sorted(self._at[KEPT], key=lambda use: use.index)[: fields.MOST]
+        # Of several proofs of consent the best counts (`titles.proven`), and the others are kept as they are.
+        dated = survey is not None and any(survey.dated(use.index) for use in self._at["confirmed"])
+        kept += [*self._at["since"][0 if dated else 1 :], *self._at["ip"][1:]][: fields.MOST - len(kept)]
         self._kept = [(use, display_name(use.title[:MAX_NAME])[:60]) for use in kept]
         self._tasting = any(self._at[field] for field in taste.NAMES)
         self._choosing = self._tasting or any(self._at[field] for field in _CHOICES)
-        self._saying = [use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]]
-        self._stood: dict[tuple[str, ...], _Standing] = {}
-        self._telling = [use.index for name in (*_CHOICES, *taste.NAMES) for use in self._at[name]]
-        self._chose: dict[tuple[str, ...], Preferences] = {}
+        self._saying = _cells_of(
+            use.index for name in (*STATES, "unsub_reason", "suppressed") for use in self._at[name]
+        )
+        self._stood: dict[Hashable, _Standing] = {}
+        self._telling = _cells_of(use.index for name in (*_CHOICES, *taste.NAMES) for use in self._at[name])
+        self._chose: dict[Hashable, Preferences] = {}
         self._line = 0
-        self._survey: Survey | None = None
+        self._beside = any(use.why == BESIDE for use in self._at["name"])
+        self._below = ""  # a heading, or a comment, that says that who stands below it is no reader
+        self._sections = not terms.meaning and not any(self._at[field] for field in (*STATES, "suppressed"))
+        self._refused = not terms.meaning and tuple(header[:2]) == REFUSED
+        self._width = max((use.index for use in reading.uses), default=0) + 1
+        self._survey = survey
 
     @classmethod
     def find(
-        cls, header: list[str], first: list[str], mapping: Mapping[str, str], terms: Terms, survey: Survey | None = None
+        cls,
+        header: list[str],
+        first: list[str],
+        mapping: Mapping[str, str],
+        terms: Terms,
+        survey: Survey | None = None,
+        lead: tuple[str, ...] = (),
     ) -> Columns:
         """Match titles with fields, `mapping` first, see `reading.decide`, whose BadInput it raises."""
         if mapping:
             terms = replace(terms, mapping=mapping)
-        reading = decide(header, first, terms, survey)
+        reading = decide(header, first, terms, survey, lead)
         by_index = {use.index: use.field for use in reading.uses if use.field not in ("", KEPT)}
-        found = cls(header or [by_index.get(i, f"column {i + 1}") for i in range(len(first))], reading, terms)
-        found._survey = survey
-        return found
+        return cls(header or [by_index.get(i, f"column {i + 1}") for i in range(len(first))], reading, terms, survey)
 
     def effects(self, use: Use) -> tuple[tuple[str, int, str], ...]:
         """What the values of a column that speaks of the state do, each with how often it stands there."""
@@ -159,12 +180,26 @@ class Columns:
 
     def person(self, record: Record) -> Person:
         """The person of a row; BadInput says what is wrong with it."""
+        if record.above and self._sections:
+            self._section(record.above)
         if record.problem:
             raise BadInput(record.problem)
         cells, self._line = record.cells, record.line
-        email, called = self._mailbox(self._cell(cells, "email"))
+        if len(cells) > self._width:
+            self._beyond(cells)
+        elif len(cells) < self._width:
+            cells = [*cells, *[""] * (self._width - len(cells))]
+        email, called = mailbox(self._cell(cells, "email"))
+        if self._below:
+            raise BadInput(f"{BELOW} {self._below[:40]!r}: import that part by itself, with --as and what it is")
+        if self._refused and len(cells) > 1 and cells[1].startswith(BELOW):
+            raise BadInput(f"{cells[1]}; or empty its reason here, where it is a reader")
         state, why, left_at, stopped_at = self._standing_of(cells)
         name = self._name(cells) or called
+        if self._beside and name:
+            name_only(name)
+        if "=?" in name:
+            name = decoded(name)
         key = address_key(email)
         labels = self._cell(cells, "tags")
         shown, tags, kept = display_name(name), tags_of(_listing(labels)) if labels else [], self._fields(cells)
@@ -177,17 +212,34 @@ class Columns:
             rank=_RANK[state],
             preferences=self._chosen(cells),
             tags=tags,
-            since=self._time(cells, "since") or self._confirmed_at(cells),
-            changed_at=self._time(cells, "changed_at") or left_at,
+            since=(self._confirmed_at(cells) if self._at["confirmed"] else None) or self._time(cells, "since"),
+            changed_at=(self._time(cells, "changed_at") if self._at["changed_at"] else None) or left_at,
             paused_until=self._time(cells, "paused_until", future=True) if state == PAUSED else None,
             ip=_ip(self._cell(cells, "ip")) if self._at["ip"] else "",
             consent=(display_name(self._cell(cells, "consent")) if self._at["consent"] else "") or self._terms.how,
             reason=why,
             status=display_name(self._cell(cells, "suppressed_status")) if self._at["suppressed_status"] else "",
-            suppressed_at=self._time(cells, "suppressed_at") or stopped_at,
+            suppressed_at=(self._time(cells, "suppressed_at") if self._at["suppressed_at"] else None) or stopped_at,
             fields=kept,
             stamp=stamp_of(shown, tags, kept),
         )
+
+    def _section(self, above: str) -> None:
+        """Heed what comments and headings above a row say of all below."""
+        for line in above.split("\n"):
+            said = heading(line)
+            if said is not None:
+                self._below = "" if said else line
+
+    def _beyond(self, cells: list[str]) -> None:
+        """Refuse a row with more cells than there are columns where that may hide something, or shift it."""
+        more = [cell for cell in cells[self._width :] if cell.strip()]
+        if not more:
+            return
+        told = next((cell for cell in more if "@" in cell or smells(cell) or word(cell) in NO), "")
+        if told or any(self._at[field] for field in STATES):
+            shown = told or more[0]
+            raise BadInput(f"the row has more cells than there are columns: {shown.strip()[:40]!r} stands beyond them")
 
     def _name(self, cells: list[str]) -> str:
         """A whole name; beside a first name, "Nom", "Name" or "Naam" says the last one in many languages."""
@@ -206,7 +258,7 @@ class Columns:
         """The same as `_choices`, which people say in few ways."""
         if not self._choosing:
             return _UNSAID
-        telling = tuple([cells[index] if index < len(cells) else "" for index in self._telling])
+        telling = self._telling(cells)
         found = self._chose.get(telling)
         if found is None:
             found = self._choices(cells)
@@ -221,7 +273,7 @@ class Columns:
 
     def _standing_of(self, cells: list[str]) -> _Standing:
         """The same as `_standing`, which few cells decide about, in few ways."""
-        telling = tuple([cells[index] if index < len(cells) else "" for index in self._saying])
+        telling = self._saying(cells)
         found = self._stood.get(telling)
         if found is None:
             unread = self.unread
@@ -236,16 +288,17 @@ class Columns:
     def _cell(self, cells: list[str], field: str) -> str:
         """The first of a field's columns that says something."""
         for use in self._at[field]:
-            if use.index < len(cells) and (cell := cells[use.index]):
-                if len(cell) > MAX_CELL:
-                    raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
-                if (
-                    cell in _NULLS
-                    or (field in _WORDS_OF_OURS and dates.nothing(cell) and cell != ".")
-                    or not cell.strip("-–—# ")
-                ):
+            if use.index >= len(cells) or not (cell := cells[use.index]):
+                continue
+            if len(cell) > MAX_CELL:
+                raise BadInput(f"the {field.replace('_', ' ')} is longer than {MAX_CELL:,} characters")
+            if not cell[0].isalnum() or len(cell) < 5:  # what says nothing is short, or begins with a sign
+                if cell in _NULLS or not cell.strip("-–—# ") or (field in _WORDS_OF_OURS and dates.nothing(cell)
+                                                                 and cell != "."):  # fmt: skip
                     continue
                 return cell if self._terms.raw else from_text(cell)
+            if field not in _WORDS_OF_OURS or not dates.nothing(cell):
+                return cell
         return ""
 
     def _fields(self, cells: list[str]) -> dict[str, str]:
@@ -262,21 +315,6 @@ class Columns:
             else:
                 kept |= some
         return dict(list(kept.items())[: fields.MOST]) if len(kept) > fields.MOST else kept
-
-    def _mailbox(self, cell: str) -> tuple[str, str]:
-        """The address, and the name of `Name <address>`."""
-        cell = _without_stop(cell)
-        if cell.endswith(")") and "<" not in cell:  # as mail programs of old have names: ada@example.org (Ada)
-            plain, _, comment = cell[:-1].partition(" (")
-            told = kind(comment) in (ASKED, "left_at", "blocked") or WORDS.get(word(comment), ACTIVE) != ACTIVE
-            if told or smells(comment):
-                raise BadInput(f"{comment[:40]!r} stands behind the address: put what it says into a column of its own")
-            return address(plain), comment.strip()
-        name, opened, rest = cell.partition("<")
-        inside, closed, after = rest.partition(">")
-        if not (opened and closed) or after.strip() or ">" in name or "<" in inside:
-            return address(cell), ""
-        return address(_without_stop(inside)), name.strip().strip('"')
 
     def _standing(self, cells: list[str]) -> _Standing:
         """The state, why the address gets no letters or "", and since when it is so and gets none.
@@ -325,7 +363,7 @@ class Columns:
         return ACTIVE if ACTIVE in said else said[0]
 
     def _left(self, cell: str, use: Use) -> tuple[_Said, datetime | None]:
-        """What a date of leaving says, or a flag; what is neither says nothing, and is named."""
+        """What a date of leaving says, or a flag; BadInput for what is neither."""
         if not cell or word(cell) in NO or dates.no_date(cell):
             return None, None
         if word(cell) in TICKS:
@@ -333,8 +371,9 @@ class Columns:
         meaning = self.reading.words.get(word(cell))
         if meaning is not None:
             return (None, None) if meaning == ACTIVE else (meaning, None)
-        at = self._date(cell, use)
-        return (LEFT, at) if at is not None else (None, None)
+        if dates.read(cell, day_first=use.day_first) is None:
+            raise BadInput(f"the column {use.title!r} says {cell[:40]!r}, which we do not understand")
+        return LEFT, self._date(cell, use)
 
     def _blocked(self, cell: str, use: Use) -> tuple[_Said, datetime | None]:
         """Whether an address gets no letters, by a flag, a date or a word; BadInput for what is none of them."""
@@ -395,16 +434,6 @@ class Columns:
                 raise BadInput(f"the date {cell[:40]!r} in {use.title!r} is still to come")
             return self._terms.now
         return at
-
-
-def _without_stop(cell: str) -> str:
-    """Without what stands behind an address where it ended a sentence or a list, or before one that was a link."""
-    found = cell.strip(AROUND)
-    if found[:7].lower() == "mailto:":
-        cell = found = found[7:].partition("?")[0]
-    if len(found) > 2 and found[0] == found[-1] == "'":  # as Outlook shows one without a name
-        cell = found = found[1:-1]
-    return found[:-1].rstrip() if found[-1:] in (".", ",", ";") and found[-2:] not in ("..", "@.") else cell
 
 
 # What spreadsheets show where a formula came to nothing, in the languages of our readers.

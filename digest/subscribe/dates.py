@@ -21,6 +21,7 @@ NOTHING = frozenset(
      "/", "?", "never", "undefined", "unknown", "unset", "(null)", "<null>", "\\n", "[]", "{}", "(none)",
      "(empty)", "empty", "blank", "not-set", "nie", "niemals", "jamais", "nunca", "mai", "nooit", "nigdy",
      "никогда", "aldrig", "asla", "hiç", "从不", "無", "无", "なし", "leer", "vide", "vacío", "vuoto", "leeg",
+     "n.v.t.", "k.a.", "k.-a.", "n/d", "n.d.", "s/d", "brak-danych", "keine-angabe", "sin-fecha", "nicht-gesetzt",
      "brak", "нет-данных", "tom", "boş", "空", "keine", "aucun", "ninguno", "nessuno", "nenhum", "geen")
 )  # fmt: skip
 _ZEROS = re.compile(r"0[0\s:./TZ+-]*")
@@ -28,8 +29,9 @@ _ZEROS = re.compile(r"0[0\s:./TZ+-]*")
 _EDGES = ((1, 1, 1), (1, 1, 2), (1899, 12, 30), (1899, 12, 31), (1900, 1, 1), (1601, 1, 1), (1753, 1, 1), (1970, 1, 1))
 
 _TIME = (
-    r"(?:[\sT,]+(?:at |um |à |a las )?(?P<h>\d{1,2})[:.h](?P<min>\d{2})(?:[:.](?P<s>\d{2})(?:[.,]\d{1,9})?)?"
-    r"\s*(?P<half>[AaPp]\.?\s?[Mm]\.?)?\s*(?P<zone>[A-Z]{1,5}|(?:GMT|UTC)?[+-]\d{2}:?\d{2}(?:\s\(?[A-Z]{1,5}\)?)?)?)?"
+    r"(?:[\sT,]+(?:at |um |à |a las )?(?P<h>\d{1,2})[:.h時时시](?:\s)?(?P<min>\d{2})"
+    r"(?:[:.分분]\s?(?:(?P<s>\d{2})(?:[.,]\d{1,9}|秒|초)?)?)?"
+    r"\s*(?P<half>[AaPp]\.?\s?[Mm]\.?)?\s*(?:Uhr)?(?P<zone>[A-Z]{1,5}|(?:GMT|UTC)?[+-]\d{2}:?\d{2}(?:\s\(?[A-Z]{1,5}\)?)?)?)?"
 )
 _DAY = r"(?:[^\W\d]{2,12}\.?,? )?"  # a weekday before it
 _NUMBERS = re.compile(rf"(?P<a>\d{{1,2}})(?P<sep>[./-])\s?(?P<b>\d{{1,2}})(?P=sep)\s?(?P<y>\d{{4}}|\d{{2}}){_TIME}")
@@ -40,6 +42,12 @@ _DAY_NAME = re.compile(
     rf"(?P<y>\d{{4}}|\d{{2}})(?: г\.?)?{_TIME}"
 )
 _NAME_DAY = re.compile(rf"{_DAY}(?P<name>[^\W\d]{{3,12}})\.? (?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y>\d{{4}}){_TIME}")
+# As C and Unix's `date` write it, and as JavaScript does.
+_YEAR_LAST = re.compile(
+    rf"{_DAY}(?P<name>[^\W\d]{{3,12}}) {{1,2}}(?P<d>\d{{1,2}}) (?P<clock>\d{{1,2}}:\d{{2}}:\d{{2}}) "
+    r"(?:[A-Z]{3,4} )?(?P<y>\d{4})"
+)
+_PLACE = re.compile(r" \([^()]{3,50}\)$")  # behind JavaScript's offset
 _LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "sv", "tr", "cs", "uk", "da", "fi")
 _ISO = re.compile(r"\d{4}-[01]\d-[0-3]\d(?:[ T][0-2]\d:[0-5]\d|$)")
 _MOST = 80  # characters of a date
@@ -48,7 +56,7 @@ _EXCEL = datetime(1899, 12, 30, tzinfo=UTC)
 
 def nothing(cell: str) -> bool:
     """Whether a cell says nothing: empty, NULL, -, n/a, never."""
-    word = cell.strip()
+    word = cell.strip().strip("\u00ad\u200b\u2060\ufeff")
     return not word or (len(word) <= 20 and word.casefold().replace(" ", "-") in NOTHING)
 
 
@@ -73,7 +81,9 @@ def read(cell: str, *, day_first: bool | None = None) -> datetime | None:
     except (ValueError, OverflowError):
         pass
     try:
-        return _number(word) if word.replace(".", "", 1).isdecimal() else _spelt(word, day_first)
+        if word.replace(".", "", 1).isdecimal():
+            return _number(word)
+        return _spelt(_PLACE.sub("", word) if word.endswith(")") else word, day_first)
     except (ValueError, OverflowError):
         return None
 
@@ -113,6 +123,8 @@ def _spelt(word: str, day_first: bool | None) -> datetime | None:
     for shape in (_YEAR_FIRST, _EAST):
         if found := shape.fullmatch(word):
             return _moment(found, int(found["y"]), int(found["m"]), int(found["d"]))
+    if found := _YEAR_LAST.fullmatch(word):
+        word = f"{found['name']} {found['d']}, {found['y']} {found['clock']}"
     for shape in (_NAME_DAY, _DAY_NAME):
         found = shape.fullmatch(word)
         month = _months().get(found["name"].casefold(), 0) if found else 0

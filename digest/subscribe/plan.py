@@ -50,10 +50,9 @@ class Imported:
     refused_first: tuple[Refused, ...] = ()
 
     @property
-    def changed(self) -> int:
-        """How many people are not as they were."""
-        made = self.added + self.pending + self.left
-        return made + self.ended + self.confirmed + self.suppressed + self.updated
+    def changed(self) -> bool:
+        """Whether anybody is otherwise than before."""
+        return any((self.added, self.pending, self.left, self.ended, self.confirmed, self.suppressed, self.updated))
 
 
 @dataclass(frozen=True)

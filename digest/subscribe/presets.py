@@ -101,6 +101,7 @@ SERVICES: dict[str, Service] = {
         "Buttondown",
         (_is("type", "creationdate", "emailaddress"),),
         columns={"type": "state", "metadata": "fields"},
+        words={"churning": ACTIVE, "past-due": ACTIVE},  # they pay for the last time, or late: readers all the same
         ignored=_ignored(_NUMBER, "id", "secondaryid")
         | _ignored("where they came from", "source", "referrerurl")
         | _ignored(_REASON, "unsubscriptionreason"),
@@ -151,18 +152,12 @@ SERVICES: dict[str, Service] = {
             "suppressions": "blocked",
             "emailmarketingconsenttimestamp": "since",
             "datejoined": "since",
+            "consenttimestamp": "since",
+            **dict.fromkeys(("consentmethod", "consentformid", "consentformversion", "doubleoptin"), "fields"),
+            "emailmarketingconsentmethod": "fields",
         },
         ignored=_ignored(_NUMBER, "klaviyoid", "id")
         | _ignored(_CHANNEL, "smsmarketingconsent", "smsmarketingconsenttimestamp", "smstransactionalconsent")
-        | _ignored(
-            "how it was given",
-            "consentmethod",
-            "consentformid",
-            "consentformversion",
-            "consenttimestamp",
-            "emailmarketingconsentmethod",
-            "doubleoptin",
-        )
         | _ignored(_STATISTICS, "lastopen", "lastclick", "lastactive", "firstactive"),
         words={
             "email": ACTIVE,
@@ -336,6 +331,7 @@ SERVICES: dict[str, Service] = {
             "moderationaction",
             "moderated",
             "listid",
+            "subscriptionmode",
         ),
         words={
             "": ACTIVE,
@@ -360,6 +356,32 @@ SERVICES: dict[str, Service] = {
             "unknown": PAUSED,
             "member": ACTIVE,  # owners and non-members are refused: they may stand there as members too
         },
+    ),
+    "googlegroups": Service(
+        "Google Groups",
+        (_is("groupstatus", "emailpreference"), _is("groupstatus", "emailstatus")),
+        columns={"groupstatus": "state", "emailstatus": "state", "emailpreference": "state"},
+        ignored=_ignored("of discussion lists", "postingpermissions"),
+        words={
+            "": None,
+            **dict.fromkeys(("member", "owner", "manager"), ACTIVE),
+            **dict.fromkeys(("invited", "not-a-member"), PENDING),
+            **dict.fromkeys(("email", "all-email", "each-email", "digest", "abridged", "daily-summary"), ACTIVE),
+            **dict.fromkeys(("no-email", "none", "web-only"), PAUSED),
+            "bouncing": BOUNCED,
+        },
+    ),
+    "mailgun": Service(
+        "Mailgun",
+        (_is("address", "code", "error"),),
+        columns={"address": "email"},
+        ignored={"code": "the code of a bounce", "error": _REASON},
+        everyone={"code": BOUNCED},
+    ),
+    "mailjet": Service(
+        "Mailjet",
+        (_is("isexcludedfromcampaigns"), _is("email", "isunsubscribed")),
+        columns={"isexcludedfromcampaigns": "left_at", "isunsubscribed": "left_at"},
     ),
     "sendy": Service(
         "Sendy",

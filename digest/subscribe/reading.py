@@ -6,6 +6,7 @@ imports said that it is to be ignored. What the titles alone cannot tell, the va
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,12 @@ from dataclasses import dataclass, field
 from digest.errors import BadInput
 from digest.models import SubscriptionState
 from digest.subscribe import dates, presets, titles
-from digest.subscribe.sheet import bare
+from digest.subscribe.sheet import REFUSED, bare
 from digest.subscribe.survey import Seen, Survey
 from digest.subscribe.terms import MEANINGS, MeaningWanted, Terms
 from digest.subscribe.titles import LEFT, STATES, TITLES, WORDS
 
+BESIDE = "it stands beside the address"
 KEPT = "fields"  # a column of the operator's own, or one that holds some as JSON
 FEW = 30  # values: in a column of more, words are prose
 _ADDRESS = re.compile(
@@ -54,21 +56,27 @@ class Reading:
         return [use for use in self.uses if use.field == name]
 
 
-def decide(header: list[str], first: list[str], terms: Terms, survey: Survey | None) -> Reading:
+def decide(
+    header: list[str], first: list[str], terms: Terms, survey: Survey | None, lead: tuple[str, ...] = ()
+) -> Reading:
     """Match columns with fields: what was said first, then the service's own titles, the usual ones, and the values.
 
-    Without a header `first`, a row, shows where the address stands. Raises BadInput where no column holds addresses,
-    where a column smells and is not understood, or a name says what no column does.
+    Without a header `first`, a row, shows where the address stands; `lead` are the lines before it all. Raises BadInput
+    where no column holds addresses, where a column smells and is not understood, or a name says what no column does.
     """
-    return _Decision(header, first, terms, survey).reading()
+    return _Decision(header, first, terms, survey, lead).reading()
 
 
 class _Decision:
-    def __init__(self, header: list[str], first: list[str], terms: Terms, survey: Survey | None) -> None:
-        self.terms, self.survey = terms, survey
+    def __init__(
+        self, header: list[str], first: list[str], terms: Terms, survey: Survey | None, lead: tuple[str, ...]
+    ) -> None:
+        self.terms, self.survey, self.lead = terms, survey, lead
         self.header = header
         self.titles = [bare(cell) for cell in header]
         self.width = len(header or first)
+        if survey is not None:  # columns beyond the titles, where most rows have them
+            self.width += sum(2 * seen.filled > survey.rows for seen in survey.columns[self.width :])
         self.first = first
         self.uses: dict[int, Use] = {}
         self.service = presets.named(terms.service) if terms.service else presets.recognised(self.titles)
@@ -106,8 +114,10 @@ class _Decision:
         return self.header[index] if index < len(self.header) and self.header[index].strip() else f"column {index + 1}"
 
     def _rank(self, use: Use) -> int:
-        names = TITLES.get(use.field, ())
         title = self.titles[use.index] if use.index < len(self.titles) else ""
+        if use.field in ("since", "ip"):  # where and when they confirmed is the better proof
+            return titles.proven(title)
+        names = TITLES.get(use.field, ())
         return names.index(title) if title in names else len(names)
 
     def _use(self, index: int, name: str, why: str = "") -> None:
@@ -137,6 +147,9 @@ class _Decision:
                 self._use(index, "", f"{self.service.ignored[title]}, {why}")
 
     def _by_title(self) -> None:
+        if tuple(self.titles[:2]) == REFUSED:
+            for index in range(2):
+                self._use(index, "", "of a file of refused rows")
         for name, names in TITLES.items():
             for title in names:
                 for index in [i for i, found in enumerate(self.titles) if found == title]:
@@ -161,17 +174,38 @@ class _Decision:
             for index in at:
                 self._use(index, "email", "addresses stand in it")
             if at and self.width == 2 and "name" not in self.terms.mapping:
-                self._use(1 - at[0], "name", "it stands beside the address")
+                seen = self._seen(1 - at[0])
+                if seen is not None and (telling := self._telling(seen)):
+                    raise self._stop(1 - at[0], seen, f"it has no title, and {telling} in it")
+                self._use(1 - at[0], "name", BESIDE)
 
     def _by_addresses(self) -> None:
-        """A column whose title has "mail" in it, in some language, and whose cells are addresses."""
-        for index in range(self.width if "email" not in self.terms.mapping else 0):
+        """A column whose title has "mail" in it, in some language, and whose cells are addresses; else the only one."""
+        if "email" in self.terms.mapping:
+            return
+        found: list[tuple[int, int]] = []
+        for index in range(self.width):
             seen = self._seen(index)
-            if index in self.uses or seen is None or not _MAIL.search(titles.folded(self._title(index))):
+            titled = self.width == 1 or _MAIL.search(titles.folded(self._title(index)))
+            if index in self.uses or seen is None or not titled:
                 continue
             if 2 * sum("@" in value for value in seen.said) > len(seen.said):
-                self._use(index, "email", "addresses stand in it")
-                return
+                found.append((len(seen.values), index))
+        if not found:
+            return
+        most = max(count for count, _index in found)
+        # In a column of few addresses they are somebody else's: a group's, a seller's.
+        sure = [index for count, index in found if 2 * count > most]
+        names = {re.sub(r"[\W\d_]", "", self._title(index).lower()) for index in sure}
+        if len(names) > 1:
+            shown = ", ".join(repr(self._title(index)) for index in sure[:4])
+            raise BadInput(
+                f"{self.terms.name} has several columns of addresses: {shown}",
+                hint=f"say which is meant: --map email={self._title(sure[0])!r}",
+            )
+        self._use(sure[0], "email", "addresses stand in it")
+        if titles.kind(self._title(sure[0])) in ("left_at", "blocked", titles.ASKED) and not self.terms.meaning:
+            raise self._meaning_wanted(f"the addresses of {self.terms.name} stand under {self._title(sure[0])!r}")
 
     def _rest(self, index: int) -> None:
         """A column that nobody knows by its title: another word for something, the operator's own, or a stop."""
@@ -201,11 +235,45 @@ class _Decision:
                 if self._understood("state", seen):
                     return self._use(index, "state", "its values are states")
                 raise self._stop(index, seen, f"{telling[0]!r} stands in it")
-        if not self.header or not self.header[index].strip() or not self.header[index].isprintable():
-            if seen is not None and not seen.many and _yes_and_no(seen):
-                raise self._stop(index, seen, "it has no title, and yes and no stand in it")
+        if seen is not None and (failed := next(filter(titles.failure, seen.said), "")):
+            raise self._stop(index, seen, f"{failed[:40]!r} stands in it, as a server says that it takes no mail")
+        if index >= len(self.header) or not self.header[index].strip() or not self.header[index].isprintable():
+            if seen is not None and (told := self._telling(seen)):
+                raise self._stop(index, seen, f"it has no title, and {told} in it")
             return self._use(index, "", "it has no title")
+        if seen is not None and titles.of_letters(title) and self._answers(seen):
+            raise self._stop(index, seen, "its title may speak of letters, and yes and no stand in it")
+        if seen is not None and (found := self._proof(title, seen)):
+            return self._use(index, found, "by its title, and by what stands in it")
         return self._use(index, KEPT, "kept with each person")
+
+    def _telling(self, seen: Seen) -> str:
+        """What stands in a column without a title that may say who gets letters, in words; else ""."""
+        if seen.said and 2 * sum("@" in value[1:] for value in seen.said) > len(seen.said):
+            return "more addresses stand"
+        if seen.many:
+            return ""
+        if _yes_and_no(seen) or {*seen.said} == {"0", "1"}:
+            return "yes and no stand"
+        values = [] if len(seen.said) > FEW else [value for value in seen.said if titles.smells(value)]
+        return f"{values[0]!r} stands" if values else ""
+
+    def _answers(self, seen: Seen) -> bool:
+        """Whether yes stands in a column, or no, or nothing, and it is not the same for all."""
+        if seen.many or not seen.said or not all(titles.word(value) in titles.TICKS | titles.NO for value in seen.said):
+            return False
+        if all(value.isdecimal() for value in seen.said) and ({*seen.said} != {"0", "1"} or titles.counts(seen.title)):
+            return False
+        said = any(titles.word(value) in titles.NO for value in seen.said)
+        return said or (self.survey is not None and sum(seen.said.values()) < self.survey.rows)
+
+    def _proof(self, title: str, seen: Seen) -> str:
+        """Whether a column tells when or from where somebody joined: "since", "ip" or ""."""
+        found = titles.proof(title)
+        if found == "since":
+            return found if seen.dated is not None and seen.dated.dates and not seen.dated.others else ""
+        some = list(seen.said)[:FEW]
+        return found if found and some and all(map(_is_ip, some)) else ""
 
     def _understood(self, smell: str, seen: Seen | None) -> str:
         """The field of a column that smells, where we understand all that stands in it; else ""."""
@@ -216,7 +284,7 @@ class _Decision:
             if smell == "state":
                 if all(self._word(value) for value in values):
                     return smell
-            elif all(self._flag(value) or (smell != "confirmed" and self._word(value)) for value in values):
+            elif all(self._flag(value) or self._word(value) for value in values):
                 return smell
         dated = seen.dated
         if dated is not None and dated.dates and not dated.others:
@@ -307,14 +375,27 @@ class _Decision:
                 return titles.BOUNCED
             if "unsubtime" in self.titles:
                 return LEFT
-        if not any(use.field in (*STATES, "suppressed") for use in self.uses.values()) and titles.tells_otherwise(
-            self.terms.name
-        ):
-            raise MeaningWanted(
-                f"no column of {self.terms.name} says who gets letters, and its name sounds as if nobody did",
-                hint="say what its people are: --as active, --as pending, --as unsubscribed or --as suppressed",
+        if any(use.field in (*STATES, "suppressed") for use in self.uses.values()):
+            return None
+        nobody = f"no column of {self.terms.name} says who gets letters"
+        if titles.tells_otherwise(self.terms.name.rpartition(".")[0] or self.terms.name):
+            raise self._meaning_wanted(f"{nobody}, and its name sounds as if nobody did")
+        for use in self.uses.values():
+            seen = self._seen(use.index)
+            if use.field == KEPT and titles.tells_why(use.title) and seen is not None and seen.said:
+                raise self._meaning_wanted(f"{nobody}, and {use.title!r} may be why they do not")
+        if told := next((line for line in self.lead if titles.heading(line) is False), ""):
+            raise self._meaning_wanted(f"{nobody}, and it begins with {told[:60]!r}")
+        if not self.header and re.search(r"-all\.csv$", self.terms.name):  # Sendy's: with those who left, unmarked
+            raise self._meaning_wanted(
+                f"{nobody}, and in a list of that name those who left may stand among the others"
             )
         return None
+
+    def _meaning_wanted(self, why: str) -> MeaningWanted:
+        return MeaningWanted(
+            why, hint="say what its people are: --as active, --as pending, --as unsubscribed or --as suppressed"
+        )
 
 
 def _yes_and_no(seen: Seen) -> bool:
@@ -327,6 +408,14 @@ def _flags(seen: Seen) -> bool:
     """Whether yes or no stands in a column, in letters."""
     words = {titles.word(value) for value in seen.said}
     return any(word in titles.TICKS | titles.NO and not word.isdecimal() for word in words)
+
+
+def _is_ip(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(seen: Seen) -> bool:

@@ -9,7 +9,7 @@ from itertools import islice, zip_longest
 
 from digest.subscribe import dates
 from digest.subscribe.sheet import Record, bare
-from digest.subscribe.titles import TITLES, kind
+from digest.subscribe.titles import TITLES, kind, proof
 
 MANY = 200  # values; a column with more is free text, dates or numbers
 CHUNK = 2_000
@@ -38,23 +38,31 @@ class Seen:
 
 @dataclass
 class Survey:
-    """What stands in all columns of a file."""
+    """What stands in all columns of a file, also in those beyond its titles."""
 
     columns: list[Seen]
     rows: int = 0
+
+    def dated(self, index: int) -> bool:
+        """Whether dates stand in a column."""
+        seen = self.columns[index].dated if index < len(self.columns) else None
+        return seen is not None and seen.dates > 0
 
 
 def look(header: list[str], width: int, records: Iterable[Record], *, dated: frozenset[int] = frozenset()) -> Survey:
     """Go through all rows; the columns of `dated`, and those whose titles may, hold dates."""
     columns = [Seen(header[i] if i < len(header) else f"column {i + 1}") for i in range(min(width, MOST_COLUMNS))]
     for index, column in enumerate(columns):
-        if index in dated or bare(column.title) in _DATED or kind(column.title):
+        if index in dated or bare(column.title) in _DATED or kind(column.title) or proof(column.title) == "since":
             column.dated = dates.Column(column.title)
     survey = Survey(columns)
-    good = (record for record in records if not record.problem)
-    while chunk := list(islice(good, CHUNK)):
+    every = iter(records)
+    while some := list(islice(every, CHUNK)):
+        chunk = [record for record in some if not record.problem]
         survey.rows += len(chunk)
-        for column, cells in zip(columns, zip_longest(*(record.cells for record in chunk), fillvalue=""), strict=False):
+        stood = list(islice(zip_longest(*(record.cells for record in chunk), fillvalue=""), MOST_COLUMNS))
+        columns += [Seen(f"column {i + 1}") for i in range(len(columns), len(stood))]
+        for column, cells in zip(columns, stood, strict=False):
             _see(column, cells, chunk)
     return survey
 
@@ -62,7 +70,8 @@ def look(header: list[str], width: int, records: Iterable[Record], *, dated: fro
 def _see(column: Seen, cells: tuple[str, ...], chunk: list[Record]) -> None:
     column.filled += len(cells) - cells.count("")
     if not column.many:
-        column.values.update(cell.strip()[:_LONG] for cell in cells)
+        for value, count in Counter(cells).items():
+            column.values[value.strip()[:_LONG]] += count
         if len(column.values) > MANY:
             column.many = True
             column.values = Counter(dict(column.values.most_common(MANY)))

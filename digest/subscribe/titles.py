@@ -11,7 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 from digest.models import SubscriptionState
-from digest.subscribe.sheet import EMAIL_TITLES
+from digest.subscribe.sheet import EMAIL_TITLES, without_hint
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
 PAUSED, LEFT = SubscriptionState.PAUSED, SubscriptionState.UNSUBSCRIBED
@@ -133,12 +133,47 @@ WORDS: dict[str, SubscriptionState | str] = {
     **dict.fromkeys(("bounced", "cleaned", "undeliverable"), BOUNCED),
     **dict.fromkeys(("unreachable", "hard-bounced", "invalid", "bounce"), BOUNCED),
     **dict.fromkeys(("エラー", "退信"), BOUNCED),
+    **dict.fromkeys(("invalid-email", "invalid-address", "invalid-e-mail", "permanent-bounce"), BOUNCED),
+    **dict.fromkeys(("spam-complaint", "spamcomplaint", "reported-spam", "abuse-complaint"), COMPLAINED),
+    **dict.fromkeys(("contactflaggedasspam", "spamreport", "signalé-comme-spam", "marcado-como-spam"), COMPLAINED),
+    **dict.fromkeys(("user-suppressed", "manual-suppression", "manualsuppression", "adminblocked"), BLOCKED),
+    **dict.fromkeys(("unsubscribedviaemail", "unsubscribedviama", "unsubscribedviaapi"), LEFT),
+    **dict.fromkeys(("no-longer-subscribed", "signed-off", "user-unsubscribed"), LEFT),
     **dict.fromkeys(("hard-bounce", "hardbounce", "by-bounces", "zurückgewiesen", "rebotado", "rejeté"), BOUNCED),
     **dict.fromkeys(("unzustellbar", "rebote", "rimbalzato", "odbity", "devolvido", "teruggestuurd"), BOUNCED),
     **dict.fromkeys(("abused", "beschwerde", "plainte", "queja", "reclamo", "klacht", "skarga", "жалоба"), COMPLAINED),
     **dict.fromkeys(("complained", "complaint", "spam", "abuse", "junk", "spam-report", "marked-as-spam"), COMPLAINED),
     **dict.fromkeys(("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "gesperrt", "bloqué"), BLOCKED),
     **dict.fromkeys(("bloqueado", "bloccato", "geblokkeerd", "zablokowany", "заблокирован", "blockerad"), BLOCKED),
+    **dict.fromkeys(("abonnent", "abonnentin", "subscriber", "active-subscriber", "assinante", "subskrybent"), ACTIVE),
+    **dict.fromkeys(("подписчик", "подписчица", "aktiivinen", "aktivní", "aktív", "activ", "активний"), ACTIVE),
+    **dict.fromkeys(("onaylandı", "登録済み", "활성", "zugestimmt"), ACTIVE),
+    **dict.fromkeys(("awaiting-double-opt-in", "double-opt-in-pending", "pending-double-opt-in"), PENDING),
+    **dict.fromkeys(("doi-ausstehend", "wartet-auf-bestätigung", "onbevestigd", "niet-bevestigd"), PENDING),
+    **dict.fromkeys(("à-confirmer", "en-attente-de-confirmation", "no-confirmado", "sin-confirmar"), PENDING),
+    **dict.fromkeys(("pendiente-de-confirmación", "non-confermato", "da-confermare", "não-confirmado"), PENDING),
+    **dict.fromkeys(("aguardando-confirmação", "oczekujący"), PENDING),
+    **dict.fromkeys(("oczekuje", "неподтвержденный", "неподтверждённый"), PENDING),
+    **dict.fromkeys(("ожидает-подтверждения", "obekräftad", "ubekræftet", "onaylanmadı", "onay-bekliyor"), PENDING),
+    **dict.fromkeys(("仮登録", "承認待ち", "待确认"), PENDING),
+    **dict.fromkeys(("待激活", "미확인", "nepotvrzeno", "waiting-for-confirmation"), PENDING),
+    **dict.fromkeys(("abmeldung", "nicht-abonniert", "widerrufen", "desinscrito", "opgezegd", "zrezygnował"), LEFT),
+    **dict.fromkeys(("отказался", "отказалась", "uppsagd", "abonelikten-çıktı", "登録解除", "取消订阅"), LEFT),
+    **dict.fromkeys(("gelöscht", "eliminado", "rimosso", "removido"), LEFT),
+    **dict.fromkeys(("verwijderd", "usunięty", "удален", "удалён"), LEFT),
+    **dict.fromkeys(("비활성", "neaktivní", "inaktív", "inactiv", "unsubscribed-via-link"), LEFT),
+    **dict.fromkeys(("nicht-zustellbar", "adresse-invalide", "npai", "rebond", "rebote-duro", "недоставлено"), BOUNCED),
+    **dict.fromkeys(("studsat", "geri-döndü", "不達", "バウンス", "硬退", "반송", "반송됨", "nedoručitelné"), BOUNCED),
+    **dict.fromkeys(("visszapattant", "hardbounced", "bouncing", "undelivered", "mailbox-does-not-exist"), BOUNCED),
+    **dict.fromkeys(("spam-gemeldet", "spambeschwerde", "segnalato-come-spam", "denunciado-como-spam"), COMPLAINED),
+    **dict.fromkeys(("gemarkeerd-als-spam", "пожаловался", "пожаловалась", "спам", "klagomål", "şikayet"), COMPLAINED),
+    **dict.fromkeys(("迷惑メール報告", "投诉", "스팸신고"), COMPLAINED),
+    **dict.fromkeys(("blockiert", "blacklist", "liste-noire", "lista-negra", "черный-список", "blokeret"), BLOCKED),
+    **dict.fromkeys(("blokkert", "engellendi", "ブロック", "拒否"), BLOCKED),
+    **dict.fromkeys(("黑名单", "已屏蔽", "차단", "차단됨", "blokován"), BLOCKED),
+    **dict.fromkeys(("letiltva", "blocat", "global-suppression", "unmailable"), BLOCKED),
+    **dict.fromkeys(("pausiert", "en-pause", "pausado", "in-pausa", "gepauzeerd", "wstrzymany", "pausad"), PAUSED),
+    **dict.fromkeys(("приостановлен", "on-hold", "snoozed", "vacation", "nomail"), PAUSED),
     **dict.fromkeys(YES, ACTIVE),
     **dict.fromkeys(NO, LEFT),
 }  # fmt: skip
@@ -153,7 +188,7 @@ _ROOTS = {
     r"|^baja|disiscri|descadastr|desinscr|uitgeschreven|uitschrij|afgemeld|afmeld|wypis|rezygn|отпис|avregistr"
     r"|avanmal"
     r"|avprenum|ayril|odhlas|відпис|退订|退訂|取消订|解除|退会|配信停止|optedoff|revok|withdrawn|widerruf|resilie"
-    r"|donotmail|shouldforget|forgetme|beforgotten"
+    r"|^(?:is|was|has)?(?:deleted|removed)$|donotmail|shouldforget|forgetme|beforgotten"
     r"|donotemail|donotcontact|nomail|dnc$|^dnc|keinemail|leftat|leftlist|dateleft|removedat|^removed|deletedat"
     r"|^deleted"
     r"|cancelledat|canceledat|^cancel+ed|gelosch|supprime|eliminad|rimoss|verwijderd|usunie|удален|прекращ|终止|終止|購読停止|בוטל|ביטול|ملغ|الغاء"
@@ -174,10 +209,10 @@ _ROOTS = {
     r"|deceduto|overleden|zmarl|^умер|скончал|死亡|逝去",
     "confirmed": r"confirm|verif|validat|bestatig|conferm|bevestig|potwierdz|подтвер|підтвер|bekraft|onayl"
     r"|dogrulan|確認|确认|確定"
-    r"|验证|認証|doubleopt|doi$|potvrz|activated|aktivier",
-    "state": r"souhlas|samtykk|suostum|hozzajarul|feliratk|acord$|συγκαταθ|συναιν|εγγραφ|συνδρομ|הסכמ|רשומ|מנוי"
+    r"|验证|認証|doubleopt|doi$|^doi(?:zeit|date|datum|time|stamp|status|at$|am$)|potvrz|activated|aktivier",
+    "state": r"^opt$|souhlas|samtykk|suostum|hozzajarul|feliratk|acord$|συγκαταθ|συναιν|εγγραφ|συνδρομ|הסכמ|רשומ|מנוי"
     r"|동의|수신|구독|موافق|اشتراك|مشترك|acepta|aceita|accett|рассылк|розсилк"
-    r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|commpref"
+    r"|oktomail|oktoemail|okemail|okmail|oktocontact|contactpref|emailpref|mailpref|comm(?:unication)?s?pref"
     r"|nieuwsbrief|nyhedsbrev|nyhetsbrev|uutiskirj|hirlevel|biuletyn|boletin|infolettre|bulten|뉴스레터|メルマガ|ニュースレター"
     r"|contactable|mailable|sendmail|reachable|erreichbar|privacy|datenschutz|rodo|kvkk|lgpd"
     r"|^accept$|accepts|accepted|agree"
@@ -235,13 +270,34 @@ _MAY = re.compile(
     r"\b(?:ok|okay|allow\w*|allowed|may|can|wants?|wanted|valid|gultig|erlaub\w*|darf|will|mag|mochte|gewunscht"
     r"|erwunscht|permitted|permit|autoris\w*|authori\w*|ja nein|yes no|disabled|off|stop\w*|forbidden)\b"
 )
-# Titles that are all of it.
+# What mail is called, and news, besides `_MAILING` and what the roots know: a yes or a no under such a title may be one
+# to letters, or to something else.
+_LETTERS = (
+    "mail", "news", " nl ", " info ", " infos ", "information ", "informaz", "informac", " update", "neuigkeit",
+    "nouvelle", "novedad", "novita", "novidad", "actualit", "aktuell", "angebot", " offer", " offre", " oferta",
+    " offert", "promo", "digest", "bulletin", "notiziar", "circular", "letter", "lettre", " brief", "brev ", "werbung",
+    "publicid", "publicit", "pubblicit", "reklam", "versand", "zusend", "zustell", "empfang", "verteiler", "diffusion",
+    "notif", "benachricht", " avis ", "avviso", "announc", "ankundig", "communic", "comunic", "communik", "kommunik",
+    "campai", "campag", "campana", "campan", "kampagn", "posted", "touch", "contact", "kontakt", "contatt", "interest",
+    "interess", "receive ", "receives ", "receiving", "erhalt", "recevoir", "recib", "riceve", "ontvang", "otrzym",
+    "получ", " alert", "bericht", "nachricht", "lahet", "meddel", "mitteil", "correo", "courriel", "рассыл", "новост",
+    "письм", "メール", "案内", "お知らせ", "配信", "邮件", "郵件", "通知", "消息", "메일", "소식", "알림", "البريد",
+    "דוא", "send ", "schick", " envi", " invia", " invio", " keep",
+)  # fmt: skip
+# Titles that are all of it, and those that begin so and go on with when or why.
 _HELD = re.compile(
-    r"(?:is |was |has )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted|silenced|frozen|halted"
+    r"(?:is |was |has |date |datum |fecha )?(?:stop|skip|remove|delete|hold|held|on hold|suspended|paused|muted"
+    r"|silenced|frozen|halted|snoozed|vacation|on vacation|expired|lapsed|ended"
     r"|dormant|resigned|gone(?: away)?|left us|excluded?|exclusion|erased|forgotten|unwanted|inactive|inaktiv|inactif"
     r"|inactivo|inativo|inattivo|inactief|pausiert|ruhend|ausgeschlossen|ausschluss|loschen|exclure|exclu|excluir|excluido"
-    r"|excluso|escluso|rundbrief|rundschreiben|allowed|approved|send|revoca|recusa|objection|robinson(?: ?list\w*)?"
-    r"|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*|неактив\w*)"
+    r"|excluso|escluso|sprzeciw|odmowa|bezwaar|отказ|не беспокоить|do not disturb|拒否|拒絶|拒绝|勿扰|neaktiv\w*"
+    r"|неактив\w*)(?: (?:at|on|since|date|time|until|till|from|by|reason|am|seit|bis|grund|le|il|op|datum|от) ?)*"
+    r"|(?:is |was |has )?(?:rundbrief|rundschreiben|allowed|approved|send|keep|revoca|recusa|objection"
+    r"|robinson(?: ?list\w*)?)"
+)
+# Left out of something: of what, may be the letters.
+_LEFT_OUT = re.compile(
+    r"\b(?:excluded? (?:from|in|by)|exclu[es]?s? d[eu]s?|excluid[oa]s? de|esclus[oai] d\w+|ausgeschlossen von)\b"
 )
 # Consent to something else than letters: to being watched or judged, to pictures, to passing on what is known.
 _ELSE = re.compile(
@@ -257,6 +313,7 @@ _BY_MAIL = re.compile(
 _ASIDE = re.compile(
     r"\w*(?:source|quelle|seite)|sorgente|origine?|origem|fuente|fonte|bron|zrodlo|источник|herkunft|refer+er|page|url"
     r"|ip|tier|plan|tarifa?|preis|price|prix|precio|prezzo|prijs|cost|amount|currency|wahrung|interval|intervall|gifted"
+    r"|interests?|interessen?|themen?|topics?|temas?|sujets?|categor\w*"
 )
 # Whose state it is, where it is none of a subscription.
 _OF_ELSE = re.compile(
@@ -276,12 +333,15 @@ _ENDS = re.compile(
     r"|end ?dat(?:e|um)\b|\bend(?:at|on)\b|expir|ablauf|abgelaufen|scadenz|caduc|verloop|verlopen|vencim|истек"
     r"|оконч|koniec|konec|終了|期限|到期|만료|종료|\bfin(?: d|$)|\blost$"
 )
-_COUNTS = re.compile(r"number|count|anzahl|nombre|numero|liczba|колич|antal|sayisi|total|rate|数|%|#")
+_COUNTS = re.compile(
+    r"sent\b|opened|opens|click|klick|received|delivered|views|gesendet|geoffnet|number|count|anzahl|nombre|numero|liczba|колич|antal|sayisi|total|rate|数|%|#"
+)
 
 
 @lru_cache(maxsize=2_000)
 def folded(text: str) -> str:
     """In small letters, without accents, and without anything but letters and digits."""
+    text = without_hint(text)
     plain = unicodedata.normalize("NFKD", text.lower().replace("ı", "i").replace("й", "и"))
     plain = "".join(c for c in plain if not unicodedata.combining(c) or "\u3099" <= c <= "\u309a")
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", plain))
@@ -290,7 +350,7 @@ def folded(text: str) -> str:
 @lru_cache(maxsize=2_000)
 def _worded(text: str) -> str:
     """The same, with a space between words."""
-    return " ".join(filter(None, map(folded, re.split(r"(?<=[a-z])(?=[A-Z])|[\W_]+", text))))
+    return " ".join(filter(None, map(folded, re.split(r"(?<=[a-z])(?=[A-Z])|[\W_]+", without_hint(text)))))
 
 
 def kind(title: str) -> str:
@@ -299,6 +359,8 @@ def kind(title: str) -> str:
     if harmless := _HARMLESS.search(plain):  # "Invalid mailing address" may speak of either
         before = plain[: harmless.start()]
         return ASKED if _kind(before, before) in ("left_at", "blocked") else ""
+    if _SECRET.search(words):
+        return ""
     found = _kind(title, plain)
     if found == "other":
         return found
@@ -307,7 +369,73 @@ def kind(title: str) -> str:
     if found:
         return ASKED if _TURNED.search(words) or _NOT_GONE.search(words) else found
     spoken = _MAILING.search(words) and (_TURNED.search(words) or _MAY.search(words))
-    return ASKED if spoken or _HELD.fullmatch(words) else ""
+    return ASKED if spoken or _HELD.fullmatch(words) or _LEFT_OUT.search(words) else ""
+
+
+# What is told of a link, and says nothing of who follows it: "confirmation_token", "Unsubscribe URL".
+_SECRET = re.compile(r"\b(?:token|hash|guid|uuid|secret)\b|^unsub\w* (?:url|link)$|^confirmation (?:url|link|code)$")
+
+
+def of_letters(title: str) -> bool:
+    """Whether a title that we do not know may be about letters, so that a no beneath it may be one to them."""
+    words = f" {_worded(title[:100])} "
+    return any(part in words for part in _LETTERS) and not _HARMLESS.search(folded(title[:100]))
+
+
+# How a server says that it takes no mail for an address (RFC 5321 §4.2.1, RFC 3463), in a list of bounces.
+_FAILURE = re.compile(
+    r"\b5\.\d\.\d{1,3}\b|^\W{0,3}5\d\d(?:[ :-]|$)"
+    r"|\b(?:user|mailbox|recipient|address|account) (?:is )?"
+    r"(?:unknown|unavailable|not found|does ?n[o']t exist|rejected|full)"
+    r"|\bno such (?:user|mailbox|recipient|address)|\bunknown (?:user|recipient|mailbox)|\bover quota\b",
+    re.IGNORECASE,
+)
+
+
+# Titles of why: where nothing says of what, it may be why they get no letters.
+_WHY = re.compile(r"reason|reasons|grund|grunde|motif|motifs|motivo|motivos|motivi|reden|powod|причина|理由|原因|사유")
+
+
+def tells_why(title: str) -> bool:
+    """Whether a title is that of a reason, and does not say of what."""
+    return bool(_WHY.fullmatch(folded(title[:100])))
+
+
+def failure(value: str) -> bool:
+    """Whether a value is what a mail server says of an address that it takes no mail for."""
+    return len(value) > 5 and bool(_FAILURE.search(value[:200]))
+
+
+_JOINED = re.compile(
+    r"^(?:date|datum|data|fecha)?(?:de|d|di)?(?:created|creation|added|joined|registered|registration|registrierung"
+    r"|signup|signedup|subscribed|subscription|optin|optedin|consent|inscription|inscri\w{2,8}|iscrizione|alta|adhesion"
+    r"|anmeldung|anmelde|registro|registo|registrazione|zapisu|подписки|регистрации)(?:at|on|date|time|timestamp|datum)?$"
+    r"|^(?:timestamp|time|zeitpunkt)(?:signup|opt|optin|der?anmeldung)$|^(?:created|create|added|joined|signup|join)(?:at|on"
+    r"|date|time)?(?:utc|gmt)?\d?$|^(?:member|subscriber|reader|customer)since$|^(?:angelegt|erstellt|registriert|angemeldet"
+    r"|hinzugefugt|eingetragen|aangemaakt|aangemeld|inscrit|oprettet|opprettet|skapad|tilmeldt)(?:am|op|le|den|dato)?$"
+    r"|^(?:inschrijf|aanmeld)datum$|登録日時?$|登録日$|订阅(?:时间|日期)$|注册(?:时间|日期)$|가입일$|구독일$|등록일$"
+)
+_IP = re.compile(r"(?:^|\s)ip(?:\s|v4|v6|$)|ip ?addres|ip ?adress|adresse ?ip|direccion ?ip|indirizzo ?ip")
+
+
+def proof(title: str) -> str:
+    """Whether a title promises a proof of consent: "since" for when, "ip" for from where, else ""."""
+    if _IP.search(_worded(title[:100])) and not _LAST.search(folded(title[:100])):
+        return "ip"
+    return "since" if _JOINED.search(folded(title[:100])) else ""
+
+
+_LAST = re.compile(r"last|letzte|dernier|ultim|unsub|optout|abmeld")
+
+
+def proven(title: str) -> int:
+    """The rank of a proof of consent by its title, the better the lower: of who confirmed, who joined, and others."""
+    plain = folded(title)
+    if re.search(r"confirm|conferm|bestat|doubleopt|^doi|activated|verified", plain):
+        return 0
+    if re.search(r"consent|optin|opt$", plain):
+        return 1
+    return 2 if re.search(r"subscri|signup|join|inscri|iscri|anmeld", plain) else 3
 
 
 def _kind(title: str, plain: str) -> str:
@@ -358,10 +486,19 @@ _COURTESY = re.compile(
 )
 
 
+_UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
+
+
+_NOTED = re.compile(r"([^()]+?)-?\(([^()]*)\)")  # "Unsubscribed (by admin)"; a note behind a yes may turn it
+
+
 @lru_cache(maxsize=2_000)
 def word(cell: str) -> str:
     """A cell as `WORDS` has it; of "Yes, please" and "Nein!" the first word."""
-    found = re.sub(r"[\s_-]+", "-", cell[:60].strip().lower())
+    found = re.sub(r"[\s_-]+", "-", _UNSEEN.sub("", cell[:60]).strip().lower())
+    noted = _NOTED.fullmatch(found)
+    if noted and noted[1] in WORDS and (WORDS[noted[1]] != ACTIVE or WORDS.get(noted[2]) == ACTIVE):
+        return noted[1]
     said = _SAID.match(found)
     return said[1] if said and said[1] in YES | NO and _COURTESY.fullmatch(said[2]) else found
 
@@ -385,6 +522,7 @@ def smells(value: str) -> bool:
 _NOT_SAID = re.compile(_NOT)
 _PLAIN = frozenset(
     ("removed", "deleted", "archived", "disabled", "inactive", "new", "waiting", "left", "invalid", "junk",
+     "geloscht", "eliminado", "rimosso", "removido", "verwijderd", "usuniety", "удален", "widerrufen", "blockiert",
      "neu", "wartend", "nouveau", "nuevo", "nuovo", "novo", "nieuw", "nowy", "новыи", "rebote", "reclamo")
 )  # fmt: skip
 
@@ -405,16 +543,26 @@ def reason(title: str, default: str = BLOCKED) -> str:
 # Names of files whose people are no readers.
 _NAMES = re.compile(
     r"unconfirm|notconfirm|nonsubscri|notsubscri|neversubscri|nonmember|nomail|bybounce|donot|pending|unbestatig|inactiv|inaktiv|former|lapsed|ehemalig|removed|geloscht|deleted"
-    r"|cleaned|leavers"
+    r"|cleaned|leavers|^dead|robinson|cancel|purge|waiting|junk|archived|trash|papierkorb|corbeille|^lost|sperrlist"
     r"|blacklist|blocklist|blocked|suppress|bounc|spam|complain|abuse|undeliver|invalid(e?mail|address)|rejected"
     r"|optedout"
 )
 
 
 def tells_otherwise(name: str) -> bool:
-    """Whether the name of a file says that the people in it are no readers."""
-    plain = folded(name.rpartition(".")[0] or name)
+    """Whether the name of a file, without its ending, or a heading says that the people in it are no readers."""
+    plain = folded(name)
     return bool(_NAMES.search(plain)) or bool(_KINDS[1][1].search(plain)) or "dnc" in plain
+
+
+def heading(text: str) -> bool | None:
+    """Whether a heading, or a comment, says that who stands below it are readers; None where it says neither."""
+    said = " ".join(re.sub(r"[\W\d_]", " ", text[:100]).split())
+    if not said or len(said.split()) > 8 or word(said) in NO | YES:
+        return None
+    if tells_otherwise(said) or smells(said) or kind(said) == ASKED or WORDS.get(word(said), ACTIVE) != ACTIVE:
+        return False
+    return True if WORDS.get(word(said)) == ACTIVE or kind(said) in ("state", "confirmed") else None
 
 
 def listed(cell: str) -> list[str]:

@@ -30,7 +30,7 @@ from digest.subscribe import charset
 from digest.subscribe.address import MAX_NAME, display_name
 from digest.subscribe.columns import Columns, Person, to_text
 from digest.subscribe.plan import SAMPLES, Imported, Plan, Refused, SampleRow
-from digest.subscribe.sheet import Record, Sheet, read
+from digest.subscribe.sheet import REFUSED, Record, Sheet, read
 from digest.subscribe.survey import look
 from digest.subscribe.terms import Terms
 
@@ -159,7 +159,7 @@ def _understood(stream: BinaryIO, terms: Terms) -> tuple[Sheet, Columns]:
     dated = mapped | {i for i, title in enumerate(first.header) if title in terms.mapping.values()}
     survey = look(first.header, width, first.records, dated=dated)
     first.text.detach()  # it would close the file
-    columns = Columns.find(first.header, first.first, {}, terms, survey)
+    columns = Columns.find(first.header, first.first, {}, terms, survey, first.lead)
     stream.seek(0)
     return read(stream, name=terms.name, found=first.charset), columns
 
@@ -261,7 +261,7 @@ class _Refusals:
             return
         if self._file is None:
             self._file = _private_file(self._path)
-            csv.writer(self._file, lineterminator="\n").writerow(["line", "reason", *self._header])
+            csv.writer(self._file, lineterminator="\n").writerow([*REFUSED, *self._header])
         cells = [str(record.line), reason, *record.cells]
         csv.writer(self._file, lineterminator="\n").writerow([to_text(cell) for cell in cells])
 
@@ -279,7 +279,7 @@ def _private_file(path: Path) -> TextIO:
         handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     except OSError as error:
         raise UserError(
-            f"cannot write {path}: {error.strerror}", hint="name another file; nothing was imported or lost"
+            f"cannot write {path}: {error.strerror}", hint="name another file; nothing was changed or lost"
         ) from None
     if stat.S_ISREG(os.fstat(handle).st_mode):
         os.fchmod(handle, 0o600)
