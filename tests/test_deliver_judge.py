@@ -24,7 +24,7 @@ from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
 from digest.line import delivery_code
 from digest.models import Edition, EditionState, Subscription, SubscriptionState, Suppression
-from digest.store import Database, edition_states, letters, people, refusals, suppressions
+from digest.store import Database, edition_states, letters, newsletters, people, refusals, suppressions
 from digest.store.refusal_tables import RefusalCount
 
 
@@ -138,6 +138,20 @@ def test_connections_that_end_over_the_first_few_hold_up_nobody(box, config, ser
     assert (report.sent, report.deferred, report.stopped) == (8, 6, "")
     with box.read() as session:
         assert all(line.attempts for line in letters.lines(session))
+
+
+@pytest.mark.long
+def test_connections_that_end_over_letters_that_come_alone_hold_up_nobody(box, configure, server, clock):
+    """Of an edition each: they are put off one by one, and before others are at hand the server was left alone."""
+    papers = {name: {"title": name, "from": "News <news@news.example>"} for name in ("a", "b", "c")}
+    config = configure(smtp={"url": server.url, "connections": 2}, newsletters=papers)
+    newsletters.keep(box, papers, now=MONDAY)
+    bad, worse, *good = spread(7, 7)
+    server.on_rcpt = lambda address: "421 4.7.0 slow" if address in (bad, worse) else "250 2.1.5 Ok"
+    for name, whose in zip(papers, ([bad], [worse], good), strict=True):
+        owe(box, config, *whose, newsletter=name)
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.stopped) == (5, 2, "")
 
 
 @pytest.mark.parametrize("readers", [1, 2, 3])
