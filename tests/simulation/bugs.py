@@ -327,6 +327,13 @@ BUGS = (
         ("line",),
     ),
     Bug(
+        "who comes back is offered all that there ever was",
+        "store/people.py",
+        "values(read_until=with_all_others(), offered_at=None)",
+        "values(read_until=0, offered_at=None)",
+        ("returns",),
+    ),
+    Bug(
         "a mute is for whoever reads the same topics",
         "store/recipients.py",
         "        _made.c.taste == Subscription.taste_key,\n",

@@ -294,6 +294,7 @@ class Player:
             "move": lambda: stage.move(deed.who),
             "rename": lambda: stage.rename(deed.who),
             "erase": lambda: stage.erase(deed.who),
+            "return": lambda: stage.come_back(deed.who, deed.paper),
             "pause": lambda: stage.pause(deed.number),
             "resume": lambda: stage.resume(deed.number),
             "cancel": lambda: stage.cancel(deed.number),

@@ -60,6 +60,7 @@ def settled(player: Player) -> None:
 
 def judge(player: Player) -> None:
     wrong = player.verdict.wrong
+    wrong += [f"P11 an operator or a reader meets {error!r}" for error in player.stage.errors]
     letters = player.stage.letters()
     rows = dict(letters.values())
     taken = _taken(player)
@@ -80,6 +81,7 @@ def judge(player: Player) -> None:
         _stayed(player, wrong)
     if player.plan.shape.line:
         _told(player, taken, wrong)
+        _returned(player, taken, wrong)
         _picked(player, taken, wrong)
     for account in player.stage.accounts():
         wrong += [f"P1 audit of {account.newsletter} {account.number}: {words}" for words in account.wrong]
@@ -128,15 +130,38 @@ def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> Non
             wrong.append(f"P1 {email} was never told of {len(missing)} of {len(published)} stories, as of {missing[0]}")
 
 
+def _returned(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
+    """Who left and came back is told of what is new then; unless they were forgotten, of nothing twice."""
+    plan = player.plan
+    left = {deed.who: deed.what for deed in plan.deeds if deed.what in ("unsubscribe", "erase", "suppress")}
+    for at, deed in player.done:
+        if deed.what != "return" or deed.who in plan.touched or at > player.healed_at:
+            continue
+        theirs = [(key, copies[0]) for key, copies in taken.items() if (key[0], key[2]) == (deed.paper, deed.who)]
+        told = Counter(tale for _, seen in theirs if not _excused(player, seen) for tale in seen.tales)
+        if left[deed.who] != "erase" and (twice := [tale for tale, times in told.items() if times > 1]):
+            wrong.append(f"P2 {deed.who} came back, and was told of story {twice[0]} in two editions")
+        news, own = 900 + plan.shape.names.index(deed.paper), wish(plan.shape, deed.who)
+        if own.wants(news) and not own.most and plan.shape.variants == 1 and news not in told:
+            wrong.append(f"P1 {deed.who} came back, and was never told of what came then")
+
+
+def _excused(player: Player, seen: Seen) -> bool:
+    """Was its sender killed?"""
+    run = player.stage.run_of(seen.process)
+    return run is not None and bool(run.process.dead)
+
+
 def _picked(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
     """Nobody is told what they mute, or more than they want; and what they are not told for that never comes later."""
     shape = player.plan.shape
     offered: dict[tuple[str, int], set[int]] = defaultdict(set)
     for (paper, number, _email), copies in taken.items():
         offered[paper, number] |= copies[0].tales
+    forgotten = {deed.who for deed in player.plan.deeds if deed.what == "erase"}  # with all that they wanted
     for (paper, number, email), copies in sorted(taken.items()):
         theirs, told = wish(shape, email), copies[0].tales
-        if email not in shape.emails or not number:
+        if email not in shape.emails or not number or email in forgotten:
             continue
         if muted := [tale for tale in told if not theirs.wants(tale)]:
             wrong.append(f"P14 {email} was told of story {muted[0]}, which they mute")
@@ -406,8 +431,9 @@ def _shared(player: Player, wrong: list[str]) -> None:
     if player.plan.leaps or any(run.frozen or run.faults for run in player.stage.runs):
         return
     for relay, server in zip(player.relays, player.plan.servers, strict=True):
-        if relay.at_once > server.settings["connections"]:
-            most = server.settings["connections"]
+        # Between two runs an operator may have allowed more of them.
+        most = max(server.settings["connections"], *(start.smtp.get("connections", 0) for start in player.plan.starts))
+        if relay.at_once > most:
             wrong.append(f"P13 {relay.at_once} connections at once to {relay.name}, and the settings allow {most}")
 
 

@@ -135,9 +135,9 @@ class Trigger:
 class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
-    what: (
-        str  # unsubscribe, lean, suppress, block (a domain), move, rename, erase, pause, resume, cancel, publish, copy
-    )
+    # Of a reader: unsubscribe, lean, suppress, block (a domain), move, rename, erase, return; of an edition: pause,
+    # resume, cancel; and publish, copy.
+    what: str
     who: str = ""
     paper: str = ""
     number: int = 0
@@ -713,6 +713,23 @@ def _laying_out(plan: Plan, rng: random.Random) -> None:
         plan.deeds.append(Deed(act, rng.choice(plan.shape.emails), "paper0", number=rng.randint(0, 20), at=at))
 
 
+def _returns(plan: Plan, rng: random.Random) -> None:
+    """Readers leave, or are erased or suppressed, and subscribe again at once: between a claim and its letter, say."""
+    rng.choice([_consent, _line, _laying_out])(plan, rng)
+    plan.deeds = [deed for deed in plan.deeds if deed.what in ("publish", "pause", "resume")]
+    begin, span = (3600.0, 2.5) if any(start.at for start in plan.starts) else (0.0, 8000.0 if plan.shape.line else 5.0)
+    for who in _some(rng, plan.shape, 3):
+        paper, what = rng.choice(plan.shape.names), rng.choice(["unsubscribe", "unsubscribe", "erase", "suppress"])
+        if rng.random() < 0.6:
+            rcpt = rng.randint(1, 10)
+            plan.deeds.append(Deed(what, who, paper, after_rcpt=rcpt))
+            plan.deeds.append(Deed("return", who, paper, after_rcpt=rcpt + rng.choice([0, 0, 1, 2])))
+        else:
+            at = begin + rng.uniform(0.0, span)
+            plan.deeds.append(Deed(what, who, paper, at=at))
+            plan.deeds.append(Deed("return", who, paper, at=at + rng.choice([0.001, 0.02, 0.3, 5.0, 4000.0])))
+
+
 def _keep(_plan: Plan, _rng: random.Random) -> None:
     """Days of feeds and letters, and of letting go: see `simulation.keep`, which draws it all."""
 
@@ -735,5 +752,6 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "line": _line,
     "laying-out": _laying_out,
     "restores": _restores,
+    "returns": _returns,
     "pace": _pace,
 }

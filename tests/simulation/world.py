@@ -449,6 +449,7 @@ class Stage:
         self.holders = 0
         self.witness: Path | None = None  # a folder, where what goes out is told to somebody outside the database
         self.published: list[tuple[str, int]] = []
+        self.errors: list[BaseException] = []  # of operators and readers, where they are our own mistakes
         theatre.set(shape)
 
     @contextmanager
@@ -544,12 +545,22 @@ class Stage:
 
     def as_operator(self, action: Callable[[Any], Any]) -> None:
         """Do something to the database as another command would, now; waits for its turn to write."""
-        process = Process(self.hub, "operator")
 
         def work() -> None:
             with self.database("O").write() as session:
                 action(session)
 
+        self.aside(work)
+
+    def aside(self, work: Callable[[], Any]) -> None:
+        """The same, of what has transactions of its own."""
+
+        def told(process: Process) -> None:
+            if not expected(process.error):
+                self.errors.append(process.error)
+
+        process = Process(self.hub, "operator")
+        process.watchers.append(told)
         process.start(work)
 
     # ------------------------------------------------------------ what operators and readers do
@@ -602,6 +613,18 @@ class Stage:
         self.say(f"{email} is erased")
         self.as_operator(lambda s: subscribe.erase(s, email, secret=SECRET, now=self.wall()))
 
+    def come_back(self, email: str, paper: str) -> None:
+        """They ask for it again, and say so to whoever is to let them."""
+        self.say(f"{email} subscribes to {paper} again")
+
+        def work(session: Any) -> None:
+            said = Evidence("web", self.wall())
+            subscribe.unsuppress(session, email, secret=SECRET, evidence=said)
+            joining = subscribe.Joining(paper, TOPICS, SECRET)
+            subscribe.add(session, email, joining, evidence=said, again=True)
+
+        self.as_operator(work)
+
     def pause(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is paused by hand")
         self.as_operator(lambda s: edition_states.set_state(s, edition_id, EditionState.PAUSED, "by hand"))
@@ -615,8 +638,7 @@ class Stage:
         self.say(f"edition {edition_id} is cancelled")
 
         self.as_operator(lambda s: edition_states.set_state(s, edition_id, EditionState.CANCELLED, "by hand"))
-        process = Process(self.hub, "operator")
-        process.start(lambda: edition_states.drop_cancelled(self.database("O"), now=self.wall()))
+        self.aside(lambda: edition_states.drop_cancelled(self.database("O"), now=self.wall()))
 
     def cure(self, *, held_letters: bool) -> None:
         """What an operator does once the trouble is over: editions go on, and what was held or quarantined is owed."""
