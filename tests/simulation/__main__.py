@@ -16,7 +16,7 @@ from .plan import FAMILIES
 from .world import Theatre, installed
 
 # Among others, these long ones are played only at each so many-th seed.
-RARE = {"line": 2, "pace": 5, "restores": 3, "returns": 2}
+RARE = {"line": 2, "pace": 5, "restores": 3, "poured": 3, "returns": 2}
 
 
 def main() -> int:

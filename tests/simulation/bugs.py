@@ -327,6 +327,20 @@ BUGS = (
         ("line",),
     ),
     Bug(
+        "what was put back under a sender is not what breaks it",
+        "deliver/ledger.py",
+        "                raise self._put_back() or error from error\n",
+        "                raise\n",
+        ("poured",),
+    ),
+    Bug(
+        "who sends does not notice what was put back under it",
+        "store/witness.py",
+        '        if standing.is_ == "older" and notes.guarded:\n',
+        '        if False and standing.is_ == "older" and notes.guarded:\n',
+        ("poured",),
+    ),
+    Bug(
         "who comes back is offered all that there ever was",
         "store/people.py",
         "values(read_until=with_all_others(), offered_at=None)",

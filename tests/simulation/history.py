@@ -58,6 +58,7 @@ class Player:
         self.stage.shared = plan.shared
         self.stage.written = plan.written
         self.copies: set[int] = set()
+        self.poured = 0  # a copy, into the database in which somebody was at work
         self.done: list[tuple[float, Deed]] = []
         if plan.restores:
             self.stage.witness = theatre.folder / "witness"
@@ -116,10 +117,12 @@ class Player:
                 oracles.served(self)
 
     def _put_back(self, start: Start) -> None:
-        older = self.stage.put_back(start.put_back)
+        self._go_on(self.stage.put_back(start.put_back), unaware=start.unaware)
+
+    def _go_on(self, older: bool, *, unaware: bool) -> None:
         self._pass(1.0)
         if older:
-            if start.unaware:
+            if unaware:
                 run = self._start(-1, Start())
                 self._await([run])
                 oracles.held_back(self, run)
@@ -187,9 +190,13 @@ class Player:
         for n, name in enumerate(self.plan.shape.names):
             self._do(Deed("publish", paper=name, number=900 + n))
         self._pass(1.0)
-        for _ in range(16 if self.plan.shape.weekly else 3):
+        left = runs = 16 if self.plan.shape.weekly else 3
+        while left:
+            before, left = self.stage.accepted, left - 1
             self._await([self._start(-1, Start())])
             self._pass(13 * 3600.0)
+            if self.stage.accepted > before:  # what was to be told in one that went out from another copy
+                left = runs
 
     def _owed(self) -> bool:
         counts = self.stage.count()
@@ -250,6 +257,10 @@ class Player:
             if run.process.dead:
                 self._pass(0.0)
                 self.stage.ended(run)
+        if self.poured:
+            self.poured, unaware = 0, self.poured % 2 == 0
+            self._pass(1.0)
+            self._go_on(self.stage.was_put_back(), unaware=unaware)
 
     def _kill(self, run: Run) -> None:
         if not (run.process.ended or run.process.dead):
@@ -286,6 +297,10 @@ class Player:
         self.done.append((self.hub.now, deed))
         if deed.what == "copy":
             self.copies.add(deed.number)
+        if deed.what == "pour":
+            if deed.number not in self.copies:
+                return
+            self.poured = deed.number
         todo: dict[str, Callable[[], None]] = {
             "unsubscribe": lambda: stage.unsubscribe(deed.who, deed.paper),
             "lean": lambda: stage.lean(deed.who, deed.paper, deed.number),
@@ -300,6 +315,7 @@ class Player:
             "cancel": lambda: stage.cancel(deed.number),
             "publish": lambda: stage.publish(deed.paper, deed.number),
             "copy": lambda: stage.copy(deed.number),
+            "pour": lambda: stage.pour(deed.number),
         }
         todo[deed.what]()
 

@@ -204,6 +204,8 @@ def _excuse(player: Player, first: Seen, again: Seen) -> str:
     assert run is not None
     if run.process.dead and run.process.finished <= again.at and (not player.plan.restores or _in_doubt(player, first)):
         return "its sender was killed"
+    if run.exit_code == UNAVAILABLE and run.process.error is not None and _in_doubt(player, first):
+        return "the database was put back under its sender"
     if storage_failed(run.process.error) and any(fault.kind in ("eio", "locked") for fault in run.faults):
         return "nothing could be written any more"
     if run.frozen >= _lease(run) * 0.5 and again.process is not first.process:
@@ -222,7 +224,11 @@ def _lease(run: Any) -> float:
 def _in_doubt(player: Player, seen: Seen) -> bool:
     """Was it under way when its sender was killed, or with the replies of its last moments?"""
     run = player.stage.run_of(seen.process)
-    return player.plan.restores and run is not None and run.process.dead and run.process.finished - seen.at < 1.0
+    if not player.plan.restores or run is None:
+        return False
+    broke_off = run.process.dead or (run.process.error is not None and run.exit_code == UNAVAILABLE)
+    think = max(server.offers.get("think", 0.0) for server in player.plan.servers)
+    return bool(broke_off) and run.process.finished - seen.at < 1.0 + think + (0.0 if run.process.dead else 3.0)
 
 
 def held_back(player: Player, run: Any) -> None:

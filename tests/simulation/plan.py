@@ -136,7 +136,7 @@ class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
     # Of a reader: unsubscribe, lean, suppress, block (a domain), move, rename, erase, return; of an edition: pause,
-    # resume, cancel; and publish, copy.
+    # resume, cancel; and publish, copy, pour (a copy, in the place of the database in which somebody is at work).
     what: str
     who: str = ""
     paper: str = ""
@@ -713,6 +713,21 @@ def _laying_out(plan: Plan, rng: random.Random) -> None:
         plan.deeds.append(Deed(act, rng.choice(plan.shape.emails), "paper0", number=rng.randint(0, 20), at=at))
 
 
+def _poured(plan: Plan, rng: random.Random) -> None:
+    """Copies of the database take its place while letters go out, and whoever sends notices it by itself."""
+    _restores(plan, rng)
+    plan.deeds = [deed for deed in plan.deeds if deed.what != "copy"]
+    plan.servers[0].offers["think"] = rng.choice([0.001, 0.05, 0.3, 1.0])
+    for start in plan.starts:
+        start.put_back, start.unaware = 0, False
+        start.faults = start.faults if rng.random() < 0.2 else []
+    letters = plan.shape.readers * (len(plan.starts) - 1)
+    for number in range(1, rng.randint(2, 3)):
+        made = rng.randint(1, letters - 1)
+        plan.deeds.append(Deed("copy", number=number, after_rcpt=made))
+        plan.deeds.append(Deed("pour", number=number, after_rcpt=made + rng.randint(1, letters)))
+
+
 def _returns(plan: Plan, rng: random.Random) -> None:
     """Readers leave, or are erased or suppressed, and subscribe again at once: between a claim and its letter, say."""
     rng.choice([_consent, _line, _laying_out])(plan, rng)
@@ -752,6 +767,7 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "line": _line,
     "laying-out": _laying_out,
     "restores": _restores,
+    "poured": _poured,
     "returns": _returns,
     "pace": _pace,
 }

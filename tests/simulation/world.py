@@ -449,6 +449,7 @@ class Stage:
         self.holders = 0
         self.witness: Path | None = None  # a folder, where what goes out is told to somebody outside the database
         self.published: list[tuple[str, int]] = []
+        self.accepted = 0  # copies
         self.errors: list[BaseException] = []  # of operators and readers, where they are our own mistakes
         theatre.set(shape)
 
@@ -693,11 +694,30 @@ class Stage:
             self.theatre.reader().backup(copy)
         copy.close()
 
+    def pour(self, number: int) -> None:
+        """A copy in the database's place while others are at work in it: as `.restore` or `pg_restore` would."""
+
+        def work() -> None:
+            copy = sqlite3.connect(self.theatre.folder / f"copy{number}.db")
+            there = sqlite3.connect(self.theatre.path, isolation_level=None)
+            self.take_lock(there)
+            self.say(f"copy {number} is put back under whoever is at work")
+            copy.backup(there)
+            self.release(there)
+            copy.close()
+            there.close()
+
+        self.aside(work)
+
     def put_back(self, number: int) -> bool:
         """A copy in the database's place, with all processes ended; is it older than what its witness saw?"""
         self.say(f"copy {number} is put back")
         self.theatre.place(self.theatre.folder / f"copy{number}.db")
         self._holder = None
+        return self.was_put_back()
+
+    def was_put_back(self) -> bool:
+        """Is the database older than what its witness saw? Feeds have what they had."""
         database = self.database("O")
         assert database.witness is not None
         with database.read() as session:
@@ -708,6 +728,7 @@ class Stage:
 
     def accept(self) -> None:
         self.say("the operator goes on with it")
+        self.accepted += 1
 
         def work(session: Any) -> None:
             witness = self.database("O").witness
