@@ -341,6 +341,20 @@ BUGS = (
         ("poured",),
     ),
     Bug(
+        "a letter is put off by the clock of who had it",
+        "store/outbox_marks.py",
+        "    moment, ahead = words.moments(session), shared_now(session, now) - now\n",
+        "    moment, ahead = words.moments(session), now - now\n",
+        ("hosts",),
+    ),
+    Bug(
+        "a lease is over by the clock of who looks",
+        "store/outbox_claims.py",
+        "    now = shared_now(session, now)\n",
+        "",
+        ("hosts",),
+    ),
+    Bug(
         "who comes back is offered all that there ever was",
         "store/people.py",
         "values(read_until=with_all_others(), offered_at=None)",

@@ -57,6 +57,7 @@ class Player:
         self.stage.leaps = list(plan.leaps)
         self.stage.shared = plan.shared
         self.stage.written = plan.written
+        self.stage.server = plan.server
         self.copies: set[int] = set()
         self.poured = 0  # a copy, into the database in which somebody was at work
         self.done: list[tuple[float, Deed]] = []
@@ -240,7 +241,8 @@ class Player:
         now = self.hub.now if start.at is None else start.at
         run = Run(
             now, config, name, start.slot, self.plan.shape.line, tuple(_later(f, now) for f in start.faults),
-            stop_at=now + start.stop_after, data_first=start.data_first, commit_time=start.commit_time,
+            stop_at=now + start.stop_after, offset=start.offset, data_first=start.data_first,
+            commit_time=start.commit_time,
         )  # fmt: skip
         run.number = number
         process = self.stage.start(run)

@@ -434,7 +434,12 @@ def _stopped(player: Player, run: Any, wrong: list[str]) -> None:
 
 def _shared(player: Player, wrong: list[str]) -> None:
     """Who is awake keeps with the others to the connections of a relay; the shares of who slept are given away."""
-    if player.plan.leaps or any(run.frozen or run.faults for run in player.stage.runs):
+    runs = player.stage.runs
+    if player.plan.leaps or any(run.frozen or run.faults for run in runs):
+        return
+    # Of who was killed a server may have connections for a moment.
+    dead = [run.process.finished for run in runs if run.process.dead]
+    if any(0 <= run.process.began - end < 1.0 for run in runs for end in dead):
         return
     for relay, server in zip(player.relays, player.plan.servers, strict=True):
         # Between two runs an operator may have allowed more of them.

@@ -165,6 +165,7 @@ class Start:
     data_first: bool = True
     smtp: dict[str, Any] = field(default_factory=dict)  # settings changed from here on
     commit_time: float = 0.001
+    offset: float = 0.0  # seconds by which the clock of its host is ahead
     put_back: int = 0  # the copy that takes the database's place before it
     unaware: bool = False  # and somebody starts it before that was accepted
 
@@ -193,6 +194,7 @@ class Plan:
     restores: bool = False  # copies of the database are put back
     shared: bool = False  # relays are shared by rows, as on PostgreSQL
     written: bool = False  # who has a letter that is claimed, too
+    server: bool = False  # the database has a clock of its own, which is right
     pace: bool = False  # compare it with the same without trouble
 
     @property
@@ -228,6 +230,8 @@ class Plan:
                 parts.append(f"freezes after {moment} for {start.freeze_for:g} s")
             if start.put_back:
                 parts.append(f"after copy {start.put_back} was put back" + (", unaware" if start.unaware else ""))
+            if start.offset:
+                parts.append(f"by a clock that is {start.offset:g} s ahead")
             if start.smtp:
                 parts.append(f"with settings {start.smtp}")
             lines.append("; ".join(parts) + ("" if start.data_first else "; timers before data"))
@@ -693,6 +697,15 @@ def _shared(plan: Plan, rng: random.Random) -> None:
         plan.smtp["per_domain"] = rng.choice([1, 3])
 
 
+def _hosts(plan: Plan, rng: random.Random) -> None:
+    """Several hosts on one PostgreSQL, whose clocks are as far apart as two that are both believed."""
+    rng.choice([_two_processes, _kills, _freezes, _odd_replies, _mixed])(plan, rng)
+    plan.shared = plan.written = plan.server = True
+    plan.bound = 0
+    for start in plan.starts:
+        start.offset = rng.choice([-3300.0, -1200.0, -60.0, 0.0, 60.0, 1200.0, 3300.0])
+
+
 def _laying_out(plan: Plan, rng: random.Random) -> None:
     """Editions laid out in many steps, by one process or two, killed between them; readers change their minds."""
     _line(plan, rng)
@@ -763,6 +776,7 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "lanes": _lanes,
     "mixed": _mixed,
     "shared": _shared,
+    "hosts": _hosts,
     "keep": _keep,
     "line": _line,
     "laying-out": _laying_out,

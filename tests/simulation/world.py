@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -60,6 +61,7 @@ from digest.store import (
     sharing,
     tastes,
 )
+from digest.store import database as database_module
 from digest.store import disk_space as room_module
 from digest.store.journal import Journal
 from digest.store.sqlite_file import engine_of
@@ -447,6 +449,7 @@ class Stage:
         self.shared = False  # relays, by rows
         self.written = False  # who has a letter that is claimed, as on PostgreSQL
         self.holders = 0
+        self.server = False  # the database's has a clock of its own, the right one, as PostgreSQL's
         self.witness: Path | None = None  # a folder, where what goes out is told to somebody outside the database
         self.published: list[tuple[str, int]] = []
         self.accepted = 0  # copies
@@ -751,7 +754,7 @@ class Stage:
 
     def due(self, run: Run) -> int:
         """Letters that nobody has and that are due."""
-        now = self.wall(run).replace(tzinfo=None).isoformat(sep=" ")
+        now = self.wall(None if self.server else run).replace(tzinfo=None).isoformat(sep=" ")
         query = (
             "SELECT count(*) FROM outbox o LEFT JOIN edition e ON e.id = o.edition_id"
             " WHERE o.state = 'owed' AND o.due_at <= ? AND (e.id IS NULL OR e.state = 'open')"
@@ -940,6 +943,9 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
         if _stage is not None:
             self._alone = not _stage.written
 
+    def shared_now(session: Any, now: datetime) -> datetime:
+        return _stage.wall() if _stage is not None and _stage.server else really_shared(session, now)
+
     def moment(session: Any) -> float:
         return really_moment(session) if _stage is None else _stage.wall().timestamp()
 
@@ -960,6 +966,12 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
             raise GeneratorExit
         await really_leave(self)
 
+    def apart(session: Any) -> timedelta:
+        return clock.APART if _stage is not None and _stage.server else really_apart(session)
+
+    really_shared, really_apart = database_module.shared_now, clock.apart
+    _everywhere("shared_now", really_shared, shared_now)
+    _everywhere("apart", really_apart, apart)
     really_give_way = Database.give_way
     Database.give_way = give_way  # type: ignore[method-assign]
     really_leave = commons.Commons.leave
@@ -996,11 +1008,20 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
         writer.threading, writer.queue, passing.TICK = was
         passing.shared, sharing.moment, sharing.new_holder = really_together, really_moment, really_new
         commons.asyncio = asyncio
+        _everywhere("shared_now", shared_now, really_shared)
+        _everywhere("apart", apart, really_apart)
         Database.give_way = really_give_way  # type: ignore[method-assign]
         ledger_module.Ledger.__init__ = really_keep  # type: ignore[method-assign]
         commons.Commons.leave = really_leave  # type: ignore[method-assign]
         for name, really in rooms.items():
             setattr(room, name, really)
+
+
+def _everywhere(name: str, old: Any, new: Any) -> None:
+    """Under the same name in all files that have it from another."""
+    for module in [one for of, one in sys.modules.items() if of.startswith("digest.")]:
+        if vars(module).get(name) is old:
+            setattr(module, name, new)
 
 
 def _steps(file: str) -> Any:
