@@ -13,7 +13,7 @@ import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -42,7 +42,7 @@ from digest.collect.hosts import Hosts
 from digest.collect.run import _Run
 from digest.collect.workers import Parsers
 from digest.config import Collect, Config
-from digest.errors import FetchError, StorageError
+from digest.errors import CommitUnknown, FetchError, StorageError
 from digest.models import Feed, FeedState
 from digest.parse import worker
 from digest.store import Database, feed_claims, feeds, newsletters
@@ -1607,6 +1607,35 @@ def test_a_claim_that_nobody_hears_of_any_more_is_given_back_too(database, site,
         Breaking(patched, 3, 4)  # 1 and 2 claim one of them each
         run(database, settings(connections=1))
     assert run(database, now=MONDAY + timedelta(seconds=1)).new == 3
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_where_the_answer_to_a_commit_is_lost_nothing_is_left_out_of_the_report(database, site, monkeypatch, stored):
+    """Whether it was a claim or what came of asking, and whether it was carried out or not."""
+    for name in ("a", "b", "c"):
+        site.pages[f"/{name}"] = Reply(rss(f"{name}1", f"{name}2"))
+        add(database, f"{site.base}/{name}")
+    site.pages["/d"] = Reply(status=429, headers={"Retry-After": "3600"})
+    add(database, f"{site.base}/d")
+    write, number = Database.write, 0
+
+    @contextmanager
+    def losing(database: Database) -> Iterator[Session]:
+        nonlocal number
+        number += 1
+        with suppress(ZeroDivisionError), write(database) as session:
+            yield session
+            if number % 2 and not stored:
+                raise ZeroDivisionError
+        if number % 2:
+            raise CommitUnknown("the database was lost during a COMMIT")
+
+    monkeypatch.setattr(Database, "write", losing)
+    report = run(database, settings(connections=2))
+    assert (report.asked, report.updated, report.failed, report.new, report.held) == (4, 3, 1, 6, 0)
+    assert sorted(titles(database)) == ["a1", "a2", "b1", "b2", "c1", "c2"]
+    with database.read() as session:
+        assert [feed.claimed_at for feed in session.exec(select(Feed))] == [None] * 4
 
 
 def test_feeds_that_cannot_be_given_back_are_asked_when_their_lease_is_over(database, site, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from conftest import MONDAY
 from mailing import PEOPLE, notice, owe, readers, send, sound, states, tallied
 from mailserver import DROP, MailServer
-from sqlmodel import select
+from sqlmodel import select, update
 from typer.testing import CliRunner
 
 from digest.cli import app
@@ -23,8 +23,9 @@ from digest.deliver.replies import Blame, ReplyReader, Step, suspect
 from digest.deliver.report import Report
 from digest.errors import CommitUnknown, Exit, TryAgain
 from digest.line import delivery_code
-from digest.models import Edition, EditionState, Subscription, SubscriptionState, Suppression
-from digest.store import Database, edition_states, letters, people, refusals, suppressions
+from digest.models import Edition, EditionState, OutboxRow, Subscription, SubscriptionState, Suppression
+from digest.store import Database, edition_states, letters, newsletters, people, refusals, suppressions
+from digest.store.clock import APART
 from digest.store.refusal_tables import RefusalCount
 
 
@@ -148,6 +149,20 @@ def test_connections_that_end_over_the_first_few_hold_up_nobody(box, config, ser
     assert (report.sent, report.deferred, report.stopped) == (8, 6, "")
     with box.read() as session:
         assert all(line.attempts for line in letters.lines(session))
+
+
+@pytest.mark.long
+def test_connections_that_end_over_letters_that_come_alone_hold_up_nobody(box, configure, server, clock):
+    """Of an edition each: they are put off one by one, and before others are at hand the server was left alone."""
+    papers = {name: {"title": name, "from": "News <news@news.example>"} for name in ("a", "b", "c")}
+    config = configure(smtp={"url": server.url, "connections": 2}, newsletters=papers)
+    newsletters.keep(box, papers, now=MONDAY)
+    bad, worse, *good = spread(7, 7)
+    server.on_rcpt = lambda address: "421 4.7.0 slow" if address in (bad, worse) else "250 2.1.5 Ok"
+    for name, whose in zip(papers, ([bad], [worse], good), strict=True):
+        owe(box, config, *whose, newsletter=name)
+    report = send(box, config, clock)
+    assert (report.sent, report.deferred, report.stopped) == (5, 2, "")
 
 
 @pytest.mark.parametrize("readers", [1, 2, 3])
@@ -276,6 +291,21 @@ def test_a_bad_day_of_the_relay_bars_nobody_and_one_command_mends_it(box, config
         refusals.release(session, edition_id, now=clock())
         assert edition_states.resume_paused(session, edition_id, now=clock())
     assert send(box, config, clock).sent == 300 and sound(box)
+
+
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(minutes=110)])
+def test_whose_clock_opened_an_edition_does_not_say_who_stays_suppressed(
+    box, config, server, clock, monkeypatch, behind
+):
+    """On PostgreSQL another host may have, and be ahead of the one that sends."""
+    monkeypatch.setattr(refusals, "apart", lambda session: APART)
+    clock.now = MONDAY - behind
+    server.on_rcpt = lambda address: "550 5.1.1 no such user"
+    owe(box, config, *spread(30))
+    with box.write() as session:
+        session.execute(update(OutboxRow).values(due_at=clock.now))
+    assert send(box, config, clock).quarantined and suppressed(box) == 0
+    assert tallied(box)["held"] >= 10 and not tallied(box)["refused"]
 
 
 def test_quarantined_letters_are_released_or_believed_at_the_command_line(

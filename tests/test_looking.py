@@ -21,6 +21,8 @@ from digest.config import load
 from digest.errors import StorageError, TryAgain
 from digest.store import newsletters, open_database
 from digest.store.backups import copy_sqlite
+from digest.store.database import _turn
+from digest.store.disk_space import Room
 
 SETTINGS = """
 secret_key = "sixteen characters at least"
@@ -150,6 +152,35 @@ def test_a_link_to_the_database_is_written_through_wherever_it_lies(place):
             session.execute(sa.text("UPDATE subscriber SET name = 'Ada Lovelace'"))
 
 
+def test_whoever_comes_by_a_link_shares_with_the_others_what_lies_beside_the_database(digest, place):
+    """Locks above all: of two processes by two paths one would upgrade while the other does."""
+    link = linked(place)
+    with closing(sqlite3.connect(place / "digest.db", isolation_level=None)) as database:
+        before = "UPDATE alembic_version SET version_num = '0042'; DROP TABLE host_lease; DROP TABLE rate_window"
+        database.executescript(before)
+    there = {"DIGEST_DATABASE": str(link)}
+    assert "upgraded" in digest("status", **there).stderr and list((place / "digest.db.upgrades").iterdir())
+    for words in ("run", "serve --unix-socket /dev/null/there", "audit", "backup one.tar", "restore one.tar --yes"):
+        digest(*words.split(), **there)
+    assert list((place / "digest.db.witness").iterdir()) and list(place.glob("digest.db.before-*"))
+    with closing(open_database(f"sqlite:///{link}")) as database, _turn(database):
+        assert Room(database).sure() and {path.name for path in place.iterdir()} > {
+            "digest.db-upgrade",
+            "digest.db-room",
+        }
+    assert list(link.parent.iterdir()) == [link] and link.is_symlink()
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_the_witness_that_a_release_before_kept_beside_a_link_is_heard_until_there_is_one_beside_the_file(place, both):
+    config = load(place / "digest.toml")
+    (link := linked(place)).with_name("digest.db.witness").mkdir()
+    if both:
+        (place / "digest.db.witness").mkdir()
+    witness = config.model_copy(update={"database": str(link)}).witness(place / "digest.toml")
+    assert witness == (place if both else link.parent) / "digest.db.witness"
+
+
 def test_by_a_link_to_the_database_no_less_is_seen_than_in_its_own_place(place):
     left_by_a_crash(place, "digest.db-wal")
     link = linked(place)
@@ -208,9 +239,10 @@ def test_what_cannot_be_seen_whole_is_not_shown_in_part(digest, place, tmp_path)
     )
 
 
+SERVE = "serve --unix-socket /dev/null/there"  # where nobody can listen
 CHANGES = [
     *("subscriber add bob@example.org", "subscriber remove ada@example.org", "run", "deliver", "outbox retry 1"),
-    "serve --unix-socket /dev/null/there",  # where nobody can listen
+    SERVE,
 ]
 
 
@@ -221,6 +253,19 @@ def test_what_writes_says_in_one_sentence_that_it_cannot(digest, place, words):
     assert done.returncode == 74 and "cannot be written" in done.stderr and done.stderr.count("\n") == 2
     with closing(sqlite3.connect(place / "digest.db")) as database:
         assert database.execute("SELECT count(*) FROM subscription WHERE state = 'active'").fetchall() == [(1,)]
+
+
+def test_pages_are_not_served_from_where_nothing_can_be_written_though_the_clock_is_doubted(digest, place):
+    """By a right clock the day is written down, which says it; by another nothing was, and each click was refused."""
+    with closing(sqlite3.connect(place / "digest.db", isolation_level=None)) as database:
+        database.execute(
+            "INSERT INTO run_day (day) VALUES ('2126-01-01 00:00:00.000000'), ('2126-01-02 00:00:00.000000')"
+        )
+        database.execute("DELETE FROM run_day WHERE day < '2126'")
+    assert "cannot listen" in digest(*SERVE.split()).stderr
+    with nothing_writable(place, "digest.db"):
+        done = digest(*SERVE.split())
+    assert done.returncode == 74 and "cannot be written" in done.stderr and "cannot listen" not in done.stderr
 
 
 def test_tables_of_a_release_before_are_not_upgraded_where_nothing_can_be_written(digest, place):
@@ -315,5 +360,6 @@ def standby(place, postgres_url, monkeypatch, digest) -> str:
 def test_all_that_only_reads_works_on_a_standby(digest, standby):
     said = looked(digest, but=("preview --text",))  # which locks rows as in earnest
     assert "ada@example.org" in said["subscriber list"] and "ada@example.org" in said["outbox list"]
-    done = digest("subscriber", "add", "bob@example.org")
-    assert done.returncode == 74 and "cannot be written" in done.stderr and done.stderr.count("\n") == 2
+    for words in ("subscriber add bob@example.org", SERVE):
+        done = digest(*words.split())
+        assert done.returncode == 74 and "cannot be written" in done.stderr and done.stderr.count("\n") == 2

@@ -160,7 +160,7 @@ def copy_command(
 
 def _ends(options: Options, source: str, target: str) -> Any:
     """Both databases, and who witnesses what is sent from each."""
-    from digest.config import database_at
+    from digest.config import database_at, real_file
     from digest.store import copies
 
     try:
@@ -176,7 +176,7 @@ def _ends(options: Options, source: str, target: str) -> Any:
         if config is not None:
             folders.append(config.model_copy(update={"database": url}).witness(options.path))
         elif url.startswith("sqlite"):
-            folders.append(Path(url.removeprefix("sqlite:///") + ".witness"))
+            folders.append(Path(f"{real_file(Path(url.removeprefix('sqlite:///')))}.witness"))
         else:
             hint = "digest -c digest.toml db copy FROM TO"
             raise UserError("there are no settings, beside which the witness of a PostgreSQL database is", hint=hint)

@@ -84,6 +84,7 @@ def serve(
         replica.opened(database, config.database_read_url) as copy,
         _metrics(config, database, copy),
     ):
+        database.require_writable()  # or it would serve who only looks, and that also once there is room again
         # Whoever wants to leave can, whatever the time is.
         heed_clock(options, config, database, refuse=False)
         for words in options.judge(config).values():

@@ -72,6 +72,9 @@ class _Outcome:
     held_until: datetime | None = None
 
 
+_Done = tuple[_Outcome, dict[str, Any], Saved, Change | None]  # with the feed's row, its entries, and what to tell
+
+
 async def run(
     database: Database,
     config: Config,
@@ -127,6 +130,9 @@ class _Run:
         self._released: set[int] = set()  # not asked for their host's sake, and not claimed by us again
         self._unasked = 0  # of these, whose place in `most` another may have
         self._claims: set[int] = set()  # feeds in hand, whose outcome is not stored yet
+        # Until their COMMIT is answered: where the answer is lost they may be claimed, or stored, all the same.
+        self._claiming: list[feed_claims.Due] = []
+        self._saving: tuple[int, list[_Done]] = (0, [])  # feeds that are held, and the others
         self._broke: UserError | None = None  # why no more are claimed, while what is in hand is still stored
         # Feeds that wait for a turn at one busy host must not keep the others from starting.
         self._in_hand = asyncio.Semaphore(self._settings.connections * 4)
@@ -219,7 +225,8 @@ class _Run:
         with self._hosts.learnt() as learnt, self._database.write() as session:
             hosts.keep(session, learnt)
             known = hosts.records(session, now=self._clock())
-            claimed = feed_claims.claim(
+            left = feed_claims.lock(session, [feed.id for feed in self._claiming]) if self._claiming else {}
+            claimed = [feed for feed in self._claiming if _ours(feed, left.get(feed.id))] or feed_claims.claim(
                 session,
                 now=self._clock(),
                 limit=min(self._settings.connections, self._left),
@@ -228,6 +235,8 @@ class _Run:
                 regardless=self._force,
                 among=feed_claims.Among(self._hosts.held(), self._released, self._mine),
             )
+            self._claiming = claimed
+        self._claiming = []
         self._left -= len(claimed)
         self._claims.update(feed.id for feed in claimed)  # here, as the run may be breaking off meanwhile
         return claimed, known
@@ -352,11 +361,10 @@ class _Run:
             came = rows.save(session, [(o.feed, o.parsed, o.at) for o in outcomes if o.parsed is not None])
             settled = [outcome for outcome in outcomes if outcome.held_until is None]
             done = [
-                self._settle(session, outcome, hubs.get(outcome.feed.id), came.get(outcome.feed.id, rows.NOTHING))
-                for outcome in settled
+                (one, *self._settle(session, one, hubs.get(one.feed.id), came.get(one.feed.id, rows.NOTHING)))
+                for one in settled
             ]
-            rows_of = zip(settled, done, strict=True)
-            changes = [rows.changing(row, one.feed, read=one.parsed is not None) for one, (row, _, _) in rows_of]
+            changes = [rows.changing(row, one.feed, read=one.parsed is not None) for one, row, _, _ in done]
             feed_claims.settle(session, changes)
             for outcome in outcomes:
                 if outcome.held_until is not None:
@@ -364,11 +372,14 @@ class _Run:
             hosts.keep(session, servers)
             if servers:
                 hosts.forget(session, now=self._started)
+            if outcomes:  # of a second try none is ours any more where the first was stored, and its answer lost
+                self._saving = (len(outcomes) - len(done), done)
         # Counted after the commit: the report says what is stored.
         self._claims.difference_update(asked)
-        self._report.held += len(outcomes) - len(done)
-        for outcome, (row, saved, change) in zip(settled, done, strict=True):
-            self._count_in(outcome, row, saved, change)
+        (held, counted), self._saving = self._saving, (0, [])
+        self._report.held += held
+        for one, row, saved, change in counted:
+            self._count_in(one, row, saved, change)
 
     def _hubs(self, session: Session, ids: Collection[int]) -> Mapping[int, WebSub]:
         """How we stand with who tells us of feeds."""

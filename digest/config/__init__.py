@@ -14,6 +14,7 @@ Relative paths are relative to the file, so that the working directory of cron d
 from digest.config.config import Config as Config
 from digest.config.config import Imprint as Imprint
 from digest.config.config import database_at as database_at
+from digest.config.config import real_file as real_file
 from digest.config.file import FILE as FILE
 from digest.config.file import exposed as exposed
 from digest.config.file import find as find

@@ -291,12 +291,14 @@ class Config(BaseSettings):
         return urlsplit(self.base_url).path
 
     @property
+    def _path(self) -> Path:
+        return Path(self.database.removeprefix("sqlite:///"))
+
+    @property
     def database_url(self) -> str:
-        """The SQLAlchemy URL; a bare path is SQLite, `postgresql://` is read with psycopg."""
-        if "://" not in self.database:
-            return f"sqlite:///{self.database}"
-        if self.database.startswith("sqlite"):
-            return self.database
+        """The SQLAlchemy URL; a path is SQLite, a link's what it leads to; `postgresql://` is read with psycopg."""
+        if "://" not in self.database or self.database.startswith("sqlite"):
+            return f"sqlite:///{real_file(self._path)}"
         return _with_login(self.database, *self._login)
 
     @property
@@ -338,17 +340,19 @@ class Config(BaseSettings):
             return None
         if self.keep.witness:
             return (beside.parent / Path(self.keep.witness).expanduser()).absolute()
-        if self.database_url.startswith("sqlite"):
-            return Path(self.database_url.removeprefix("sqlite:///") + ".witness").absolute()
-        return beside.with_name(f"{beside.name}.witness").absolute()
+        return self._beside(beside, ".witness")
 
     def upgrade_folder(self, beside: Path) -> Path:
         """Where backups lie that are made before an upgrade; on PostgreSQL beside the settings file, too."""
         if self.keep.upgrade_folder:
             return (beside.parent / Path(self.keep.upgrade_folder).expanduser()).absolute()
-        if self.database_url.startswith("sqlite"):
-            return Path(self.database_url.removeprefix("sqlite:///") + ".upgrades").absolute()
-        return beside.with_name(f"{beside.name}.upgrades").absolute()
+        return self._beside(beside, ".upgrades")
+
+    def _beside(self, settings: Path, suffix: str) -> Path:
+        if not self.database_url.startswith("sqlite"):
+            return settings.with_name(f"{settings.name}{suffix}").absolute()
+        there, by_link = (Path(f"{path}{suffix}").absolute() for path in (real_file(self._path), self._path))
+        return there if there.exists() or not by_link.exists() else by_link  # where releases before had it
 
     def chosen(self, names: Sequence[str] | None, *, every: bool = False) -> list[str] | None:
         """What `-n a,b -n c` means: each of them once; None for all of them, which `every` says too.
@@ -412,3 +416,11 @@ def database_at(text: str) -> str:
     if "://" in text and not text.startswith("sqlite"):
         return Config.model_construct(database=text, database_user="", database_password=None).database_url
     return f"sqlite:///{Path(text.removeprefix('sqlite:///')).expanduser().absolute()}"
+
+
+def real_file(path: Path) -> Path:
+    """Of a link what it leads to, else the path as it is.
+
+    What is kept beside a database (log, locks, room, witness) is then the same for all, by whatever path they come.
+    """
+    return path.resolve() if path.is_symlink() else path

@@ -18,7 +18,7 @@ from digest.deliver.judge import Quarantine
 from digest.deliver.papers import Papers, hold_late
 from digest.deliver.replies import Reply
 from digest.deliver.shares import ALL, Share
-from digest.errors import CommitUnknown, StorageError, Unwitnessed
+from digest.errors import CommitUnknown, PutBack, StorageError, Unwitnessed, UserError
 from digest.models import EditionState, OutboxState
 from digest.store import Database, edition_states, outbox, refusals, relays, suppressions, witness
 from digest.store import clock as clock_days
@@ -153,6 +153,11 @@ class Ledger:
                 self._unknown = done
             except Unwitnessed as error:
                 self._take_back(done, str(error))
+            except UserError:
+                raise
+            except Exception as error:
+                # A copy may have taken the database's place meanwhile, in which what we know of is not.
+                raise self._put_back() or error from error
         if self._unknown is not None:
             done = self._unknown
             try:
@@ -191,6 +196,12 @@ class Ledger:
         if done.loaded is not None and done.claim is not None:
             done.fillers = self.contents.fillers(done.loaded, done.claim.letters)
         return done
+
+    def _put_back(self) -> PutBack | None:
+        if self.database.witness is None:
+            return None
+        with self.database.read() as session:
+            return self.database.witness.trouble(session)
 
     @staticmethod
     def _let_go(batch: Batch) -> set[int]:

@@ -462,6 +462,7 @@ class Route:
         elif self._delivery.tossed(self, attempt):
             self._break(f"{self.name} says {reply}, again and again")
         else:
+            self._gave_up(attempt)
             self._delivery.booked(self, attempt, verdict, reply, step)
 
     def _works(self, verdict: Verdict) -> None:
@@ -495,8 +496,14 @@ class Route:
         """A letter that leads nowhere here waits, as a deferred one; True where another relay has it now."""
         if self._delivery.tossed(self, attempt):
             return True
+        self._gave_up(attempt)
         self._delivery.booked(self, attempt, DEFERRED, Reply(0, "", why), MAIL)
         return False
+
+    def _gave_up(self, attempt: Attempt) -> None:
+        """It waits: where the server is left alone over it in a moment, the next try begins with others."""
+        if attempt.broke_off:
+            self._broke.add(attempt.claimed.id)
 
     def _end_span(self, connection: Connection, why: str = "") -> None:
         if end := self._ends.pop(connection, None):

@@ -13,6 +13,8 @@ from digest.store.database import insert_into, shared_now
 from digest.store.run_tables import RunDay
 
 TOLERANCE = timedelta(hours=1)  # clocks that differ by less are both right
+# Between what two hosts on one database write at one moment: each may differ so much from its server's clock.
+APART = 2 * TOLERANCE
 MADE = datetime(2025, 11, 23, tzinfo=UTC)  # a year before this release: no right clock says less
 LATELY = timedelta(days=40)  # since the last run, for it to bear witness to the clock
 _DAY = timedelta(days=1)
@@ -42,6 +44,11 @@ def verdict(session: Session, *, now: datetime) -> str:
     if session.scalars(coming).one() == 2:
         return f"{said}, and digest ran on each of the two days after that, the last time on {last:%Y-%m-%d}"
     return ""
+
+
+def apart(session: Session) -> timedelta:
+    """How much earlier something may seem to be than what it followed. A SQLite file is one machine's."""
+    return APART if session.get_bind().dialect.name == "postgresql" else timedelta(0)
 
 
 def last_run(session: Session, *, now: datetime) -> datetime | None:

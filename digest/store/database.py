@@ -26,6 +26,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, create_engine
 
 from digest import DISTRIBUTION
+from digest.config import real_file
 from digest.errors import CommitUnknown, ConfigError, NotFound, StorageError, TryAgain, Unavailable
 from digest.store import locks, refused, sqlite_file
 from digest.store.rehearsal import overlaid
@@ -99,6 +100,11 @@ class Database:
     def _must_be_writable(self) -> None:
         if self.view is not None and self.rehearsing is None:
             raise self.view.why
+
+    def require_writable(self) -> None:
+        """StorageError where nothing can be written: a file that is only looked at is so until it is opened anew."""
+        with self.write() as session:
+            session.execute(sa.text("UPDATE installation SET tick = tick WHERE 1 = 0"))  # which a standby refuses, too
 
     def require_latest(self) -> None:
         """PutBack where this is a copy that is older than what was sent since: nothing may be composed or sent.
@@ -367,7 +373,7 @@ def open_database(
     used: not a database, not ours to write, made by a newer release; ConfigError where it was moved elsewhere.
     """
     if url.startswith("sqlite"):
-        path = Path(url.removeprefix("sqlite:///"))
+        path = real_file(Path(url.removeprefix("sqlite:///")))
         if not path.is_file():
             if not create:
                 raise NotFound(f"there is no database at {path}", hint="`digest init` makes it; is `database` right?")

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from digest.dataclass import dataclass
 from digest.models import Edition, Newsletter, OutboxRow, OutboxState, Subscriber, Suppression
 from digest.store import tallies, witness
+from digest.store.clock import apart
 from digest.store.database import insert_into, shared_now
 
 QUARANTINED = "quarantined: "  # how the reply of a letter begins whose refusal is not believed
@@ -94,7 +95,9 @@ def quarantine(session: Session, edition_id: int, *, domain: str = "", reason: s
     All of them, or those to one `domain`. Who was suppressed for it, with this `reason` and since the edition was
     opened, may be written to again.
     """
-    since = _opened(session, edition_id)
+    opened = _opened(session, edition_id)
+    # By the clock of who sends, and it was opened by another's: better some too many, who are then asked for again.
+    since = opened - apart(session)
     mine = [
         col(OutboxRow.edition_id) == edition_id,
         col(OutboxRow.state) == OutboxState.REFUSED,
@@ -125,7 +128,7 @@ def quarantine(session: Session, edition_id: int, *, domain: str = "", reason: s
 
         session.execute(
             sa.update(RefusalCount)
-            .where(col(RefusalCount.edition_id) == edition_id, col(RefusalCount.since) == since)
+            .where(col(RefusalCount.edition_id) == edition_id, col(RefusalCount.since) == opened)
             .values(quarantined=True),
             execution_options=_NO_SYNC,
         )

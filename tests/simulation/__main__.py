@@ -15,7 +15,8 @@ from .history import Verdict, play
 from .plan import FAMILIES
 from .world import Theatre, installed
 
-RARE = {"line": 2, "pace": 5, "restores": 3}  # among others, these long ones are played only at each so many-th seed
+# Among others, these long ones are played only at each so many-th seed.
+RARE = {"line": 2, "pace": 5, "restores": 3, "poured": 3, "returns": 2}
 
 
 def main() -> int:

@@ -57,7 +57,9 @@ class Player:
         self.stage.leaps = list(plan.leaps)
         self.stage.shared = plan.shared
         self.stage.written = plan.written
+        self.stage.server = plan.server
         self.copies: set[int] = set()
+        self.poured = 0  # a copy, into the database in which somebody was at work
         self.done: list[tuple[float, Deed]] = []
         if plan.restores:
             self.stage.witness = theatre.folder / "witness"
@@ -116,10 +118,12 @@ class Player:
                 oracles.served(self)
 
     def _put_back(self, start: Start) -> None:
-        older = self.stage.put_back(start.put_back)
+        self._go_on(self.stage.put_back(start.put_back), unaware=start.unaware)
+
+    def _go_on(self, older: bool, *, unaware: bool) -> None:
         self._pass(1.0)
         if older:
-            if start.unaware:
+            if unaware:
                 run = self._start(-1, Start())
                 self._await([run])
                 oracles.held_back(self, run)
@@ -187,9 +191,13 @@ class Player:
         for n, name in enumerate(self.plan.shape.names):
             self._do(Deed("publish", paper=name, number=900 + n))
         self._pass(1.0)
-        for _ in range(16 if self.plan.shape.weekly else 3):
+        left = runs = 16 if self.plan.shape.weekly else 3
+        while left:
+            before, left = self.stage.accepted, left - 1
             self._await([self._start(-1, Start())])
             self._pass(13 * 3600.0)
+            if self.stage.accepted > before:  # what was to be told in one that went out from another copy
+                left = runs
 
     def _owed(self) -> bool:
         counts = self.stage.count()
@@ -233,7 +241,8 @@ class Player:
         now = self.hub.now if start.at is None else start.at
         run = Run(
             now, config, name, start.slot, self.plan.shape.line, tuple(_later(f, now) for f in start.faults),
-            stop_at=now + start.stop_after, data_first=start.data_first, commit_time=start.commit_time,
+            stop_at=now + start.stop_after, offset=start.offset, data_first=start.data_first,
+            commit_time=start.commit_time,
         )  # fmt: skip
         run.number = number
         process = self.stage.start(run)
@@ -250,6 +259,10 @@ class Player:
             if run.process.dead:
                 self._pass(0.0)
                 self.stage.ended(run)
+        if self.poured:
+            self.poured, unaware = 0, self.poured % 2 == 0
+            self._pass(1.0)
+            self._go_on(self.stage.was_put_back(), unaware=unaware)
 
     def _kill(self, run: Run) -> None:
         if not (run.process.ended or run.process.dead):
@@ -286,6 +299,10 @@ class Player:
         self.done.append((self.hub.now, deed))
         if deed.what == "copy":
             self.copies.add(deed.number)
+        if deed.what == "pour":
+            if deed.number not in self.copies:
+                return
+            self.poured = deed.number
         todo: dict[str, Callable[[], None]] = {
             "unsubscribe": lambda: stage.unsubscribe(deed.who, deed.paper),
             "lean": lambda: stage.lean(deed.who, deed.paper, deed.number),
@@ -294,11 +311,13 @@ class Player:
             "move": lambda: stage.move(deed.who),
             "rename": lambda: stage.rename(deed.who),
             "erase": lambda: stage.erase(deed.who),
+            "return": lambda: stage.come_back(deed.who, deed.paper),
             "pause": lambda: stage.pause(deed.number),
             "resume": lambda: stage.resume(deed.number),
             "cancel": lambda: stage.cancel(deed.number),
             "publish": lambda: stage.publish(deed.paper, deed.number),
             "copy": lambda: stage.copy(deed.number),
+            "pour": lambda: stage.pour(deed.number),
         }
         todo[deed.what]()
 

@@ -60,6 +60,7 @@ def settled(player: Player) -> None:
 
 def judge(player: Player) -> None:
     wrong = player.verdict.wrong
+    wrong += [f"P11 an operator or a reader meets {error!r}" for error in player.stage.errors]
     letters = player.stage.letters()
     rows = dict(letters.values())
     taken = _taken(player)
@@ -80,6 +81,7 @@ def judge(player: Player) -> None:
         _stayed(player, wrong)
     if player.plan.shape.line:
         _told(player, taken, wrong)
+        _returned(player, taken, wrong)
         _picked(player, taken, wrong)
     for account in player.stage.accounts():
         wrong += [f"P1 audit of {account.newsletter} {account.number}: {words}" for words in account.wrong]
@@ -128,15 +130,38 @@ def _told(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> Non
             wrong.append(f"P1 {email} was never told of {len(missing)} of {len(published)} stories, as of {missing[0]}")
 
 
+def _returned(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
+    """Who left and came back is told of what is new then; unless they were forgotten, of nothing twice."""
+    plan = player.plan
+    left = {deed.who: deed.what for deed in plan.deeds if deed.what in ("unsubscribe", "erase", "suppress")}
+    for at, deed in player.done:
+        if deed.what != "return" or deed.who in plan.touched or at > player.healed_at:
+            continue
+        theirs = [(key, copies[0]) for key, copies in taken.items() if (key[0], key[2]) == (deed.paper, deed.who)]
+        told = Counter(tale for _, seen in theirs if not _excused(player, seen) for tale in seen.tales)
+        if left[deed.who] != "erase" and (twice := [tale for tale, times in told.items() if times > 1]):
+            wrong.append(f"P2 {deed.who} came back, and was told of story {twice[0]} in two editions")
+        news, own = 900 + plan.shape.names.index(deed.paper), wish(plan.shape, deed.who)
+        if own.wants(news) and not own.most and plan.shape.variants == 1 and news not in told:
+            wrong.append(f"P1 {deed.who} came back, and was never told of what came then")
+
+
+def _excused(player: Player, seen: Seen) -> bool:
+    """Was its sender killed?"""
+    run = player.stage.run_of(seen.process)
+    return run is not None and bool(run.process.dead)
+
+
 def _picked(player: Player, taken: dict[Key, list[Seen]], wrong: list[str]) -> None:
     """Nobody is told what they mute, or more than they want; and what they are not told for that never comes later."""
     shape = player.plan.shape
     offered: dict[tuple[str, int], set[int]] = defaultdict(set)
     for (paper, number, _email), copies in taken.items():
         offered[paper, number] |= copies[0].tales
+    forgotten = {deed.who for deed in player.plan.deeds if deed.what == "erase"}  # with all that they wanted
     for (paper, number, email), copies in sorted(taken.items()):
         theirs, told = wish(shape, email), copies[0].tales
-        if email not in shape.emails or not number:
+        if email not in shape.emails or not number or email in forgotten:
             continue
         if muted := [tale for tale in told if not theirs.wants(tale)]:
             wrong.append(f"P14 {email} was told of story {muted[0]}, which they mute")
@@ -179,6 +204,8 @@ def _excuse(player: Player, first: Seen, again: Seen) -> str:
     assert run is not None
     if run.process.dead and run.process.finished <= again.at and (not player.plan.restores or _in_doubt(player, first)):
         return "its sender was killed"
+    if run.exit_code == UNAVAILABLE and run.process.error is not None and _in_doubt(player, first):
+        return "the database was put back under its sender"
     if storage_failed(run.process.error) and any(fault.kind in ("eio", "locked") for fault in run.faults):
         return "nothing could be written any more"
     if run.frozen >= _lease(run) * 0.5 and again.process is not first.process:
@@ -197,7 +224,11 @@ def _lease(run: Any) -> float:
 def _in_doubt(player: Player, seen: Seen) -> bool:
     """Was it under way when its sender was killed, or with the replies of its last moments?"""
     run = player.stage.run_of(seen.process)
-    return player.plan.restores and run is not None and run.process.dead and run.process.finished - seen.at < 1.0
+    if not player.plan.restores or run is None:
+        return False
+    broke_off = run.process.dead or (run.process.error is not None and run.exit_code == UNAVAILABLE)
+    think = max(server.offers.get("think", 0.0) for server in player.plan.servers)
+    return bool(broke_off) and run.process.finished - seen.at < 1.0 + think + (0.0 if run.process.dead else 3.0)
 
 
 def held_back(player: Player, run: Any) -> None:
@@ -403,11 +434,17 @@ def _stopped(player: Player, run: Any, wrong: list[str]) -> None:
 
 def _shared(player: Player, wrong: list[str]) -> None:
     """Who is awake keeps with the others to the connections of a relay; the shares of who slept are given away."""
-    if player.plan.leaps or any(run.frozen or run.faults for run in player.stage.runs):
+    runs = player.stage.runs
+    if player.plan.leaps or any(run.frozen or run.faults for run in runs):
+        return
+    # Of who was killed a server may have connections for a moment.
+    dead = [run.process.finished for run in runs if run.process.dead]
+    if any(0 <= run.process.began - end < 1.0 for run in runs for end in dead):
         return
     for relay, server in zip(player.relays, player.plan.servers, strict=True):
-        if relay.at_once > server.settings["connections"]:
-            most = server.settings["connections"]
+        # Between two runs an operator may have allowed more of them.
+        most = max(server.settings["connections"], *(start.smtp.get("connections", 0) for start in player.plan.starts))
+        if relay.at_once > most:
             wrong.append(f"P13 {relay.at_once} connections at once to {relay.name}, and the settings allow {most}")
 
 

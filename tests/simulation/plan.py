@@ -135,9 +135,9 @@ class Trigger:
 class Deed:
     """Something an operator or a reader does, at a moment, or when a server sees the n-th RCPT."""
 
-    what: (
-        str  # unsubscribe, lean, suppress, block (a domain), move, rename, erase, pause, resume, cancel, publish, copy
-    )
+    # Of a reader: unsubscribe, lean, suppress, block (a domain), move, rename, erase, return; of an edition: pause,
+    # resume, cancel; and publish, copy, pour (a copy, in the place of the database in which somebody is at work).
+    what: str
     who: str = ""
     paper: str = ""
     number: int = 0
@@ -165,6 +165,7 @@ class Start:
     data_first: bool = True
     smtp: dict[str, Any] = field(default_factory=dict)  # settings changed from here on
     commit_time: float = 0.001
+    offset: float = 0.0  # seconds by which the clock of its host is ahead
     put_back: int = 0  # the copy that takes the database's place before it
     unaware: bool = False  # and somebody starts it before that was accepted
 
@@ -193,6 +194,7 @@ class Plan:
     restores: bool = False  # copies of the database are put back
     shared: bool = False  # relays are shared by rows, as on PostgreSQL
     written: bool = False  # who has a letter that is claimed, too
+    server: bool = False  # the database has a clock of its own, which is right
     pace: bool = False  # compare it with the same without trouble
 
     @property
@@ -228,6 +230,8 @@ class Plan:
                 parts.append(f"freezes after {moment} for {start.freeze_for:g} s")
             if start.put_back:
                 parts.append(f"after copy {start.put_back} was put back" + (", unaware" if start.unaware else ""))
+            if start.offset:
+                parts.append(f"by a clock that is {start.offset:g} s ahead")
             if start.smtp:
                 parts.append(f"with settings {start.smtp}")
             lines.append("; ".join(parts) + ("" if start.data_first else "; timers before data"))
@@ -693,6 +697,15 @@ def _shared(plan: Plan, rng: random.Random) -> None:
         plan.smtp["per_domain"] = rng.choice([1, 3])
 
 
+def _hosts(plan: Plan, rng: random.Random) -> None:
+    """Several hosts on one PostgreSQL, whose clocks are as far apart as two that are both believed."""
+    rng.choice([_two_processes, _kills, _freezes, _odd_replies, _mixed])(plan, rng)
+    plan.shared = plan.written = plan.server = True
+    plan.bound = 0
+    for start in plan.starts:
+        start.offset = rng.choice([-3300.0, -1200.0, -60.0, 0.0, 60.0, 1200.0, 3300.0])
+
+
 def _laying_out(plan: Plan, rng: random.Random) -> None:
     """Editions laid out in many steps, by one process or two, killed between them; readers change their minds."""
     _line(plan, rng)
@@ -713,6 +726,38 @@ def _laying_out(plan: Plan, rng: random.Random) -> None:
         plan.deeds.append(Deed(act, rng.choice(plan.shape.emails), "paper0", number=rng.randint(0, 20), at=at))
 
 
+def _poured(plan: Plan, rng: random.Random) -> None:
+    """Copies of the database take its place while letters go out, and whoever sends notices it by itself."""
+    _restores(plan, rng)
+    plan.deeds = [deed for deed in plan.deeds if deed.what != "copy"]
+    plan.servers[0].offers["think"] = rng.choice([0.001, 0.05, 0.3, 1.0])
+    for start in plan.starts:
+        start.put_back, start.unaware = 0, False
+        start.faults = start.faults if rng.random() < 0.2 else []
+    letters = plan.shape.readers * (len(plan.starts) - 1)
+    for number in range(1, rng.randint(2, 3)):
+        made = rng.randint(1, letters - 1)
+        plan.deeds.append(Deed("copy", number=number, after_rcpt=made))
+        plan.deeds.append(Deed("pour", number=number, after_rcpt=made + rng.randint(1, letters)))
+
+
+def _returns(plan: Plan, rng: random.Random) -> None:
+    """Readers leave, or are erased or suppressed, and subscribe again at once: between a claim and its letter, say."""
+    rng.choice([_consent, _line, _laying_out])(plan, rng)
+    plan.deeds = [deed for deed in plan.deeds if deed.what in ("publish", "pause", "resume")]
+    begin, span = (3600.0, 2.5) if any(start.at for start in plan.starts) else (0.0, 8000.0 if plan.shape.line else 5.0)
+    for who in _some(rng, plan.shape, 3):
+        paper, what = rng.choice(plan.shape.names), rng.choice(["unsubscribe", "unsubscribe", "erase", "suppress"])
+        if rng.random() < 0.6:
+            rcpt = rng.randint(1, 10)
+            plan.deeds.append(Deed(what, who, paper, after_rcpt=rcpt))
+            plan.deeds.append(Deed("return", who, paper, after_rcpt=rcpt + rng.choice([0, 0, 1, 2])))
+        else:
+            at = begin + rng.uniform(0.0, span)
+            plan.deeds.append(Deed(what, who, paper, at=at))
+            plan.deeds.append(Deed("return", who, paper, at=at + rng.choice([0.001, 0.02, 0.3, 5.0, 4000.0])))
+
+
 def _keep(_plan: Plan, _rng: random.Random) -> None:
     """Days of feeds and letters, and of letting go: see `simulation.keep`, which draws it all."""
 
@@ -731,9 +776,12 @@ FAMILIES: dict[str, Callable[[Plan, random.Random], None]] = {
     "lanes": _lanes,
     "mixed": _mixed,
     "shared": _shared,
+    "hosts": _hosts,
     "keep": _keep,
     "line": _line,
     "laying-out": _laying_out,
     "restores": _restores,
+    "poured": _poured,
+    "returns": _returns,
     "pace": _pace,
 }

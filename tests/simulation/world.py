@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -60,6 +61,7 @@ from digest.store import (
     sharing,
     tastes,
 )
+from digest.store import database as database_module
 from digest.store import disk_space as room_module
 from digest.store.journal import Journal
 from digest.store.sqlite_file import engine_of
@@ -447,8 +449,11 @@ class Stage:
         self.shared = False  # relays, by rows
         self.written = False  # who has a letter that is claimed, as on PostgreSQL
         self.holders = 0
+        self.server = False  # the database's has a clock of its own, the right one, as PostgreSQL's
         self.witness: Path | None = None  # a folder, where what goes out is told to somebody outside the database
         self.published: list[tuple[str, int]] = []
+        self.accepted = 0  # copies
+        self.errors: list[BaseException] = []  # of operators and readers, where they are our own mistakes
         theatre.set(shape)
 
     @contextmanager
@@ -544,12 +549,22 @@ class Stage:
 
     def as_operator(self, action: Callable[[Any], Any]) -> None:
         """Do something to the database as another command would, now; waits for its turn to write."""
-        process = Process(self.hub, "operator")
 
         def work() -> None:
             with self.database("O").write() as session:
                 action(session)
 
+        self.aside(work)
+
+    def aside(self, work: Callable[[], Any]) -> None:
+        """The same, of what has transactions of its own."""
+
+        def told(process: Process) -> None:
+            if not expected(process.error):
+                self.errors.append(process.error)
+
+        process = Process(self.hub, "operator")
+        process.watchers.append(told)
         process.start(work)
 
     # ------------------------------------------------------------ what operators and readers do
@@ -602,6 +617,18 @@ class Stage:
         self.say(f"{email} is erased")
         self.as_operator(lambda s: subscribe.erase(s, email, secret=SECRET, now=self.wall()))
 
+    def come_back(self, email: str, paper: str) -> None:
+        """They ask for it again, and say so to whoever is to let them."""
+        self.say(f"{email} subscribes to {paper} again")
+
+        def work(session: Any) -> None:
+            said = Evidence("web", self.wall())
+            subscribe.unsuppress(session, email, secret=SECRET, evidence=said)
+            joining = subscribe.Joining(paper, TOPICS, SECRET)
+            subscribe.add(session, email, joining, evidence=said, again=True)
+
+        self.as_operator(work)
+
     def pause(self, edition_id: int) -> None:
         self.say(f"edition {edition_id} is paused by hand")
         self.as_operator(lambda s: edition_states.set_state(s, edition_id, EditionState.PAUSED, "by hand"))
@@ -615,8 +642,7 @@ class Stage:
         self.say(f"edition {edition_id} is cancelled")
 
         self.as_operator(lambda s: edition_states.set_state(s, edition_id, EditionState.CANCELLED, "by hand"))
-        process = Process(self.hub, "operator")
-        process.start(lambda: edition_states.drop_cancelled(self.database("O"), now=self.wall()))
+        self.aside(lambda: edition_states.drop_cancelled(self.database("O"), now=self.wall()))
 
     def cure(self, *, held_letters: bool) -> None:
         """What an operator does once the trouble is over: editions go on, and what was held or quarantined is owed."""
@@ -671,11 +697,30 @@ class Stage:
             self.theatre.reader().backup(copy)
         copy.close()
 
+    def pour(self, number: int) -> None:
+        """A copy in the database's place while others are at work in it: as `.restore` or `pg_restore` would."""
+
+        def work() -> None:
+            copy = sqlite3.connect(self.theatre.folder / f"copy{number}.db")
+            there = sqlite3.connect(self.theatre.path, isolation_level=None)
+            self.take_lock(there)
+            self.say(f"copy {number} is put back under whoever is at work")
+            copy.backup(there)
+            self.release(there)
+            copy.close()
+            there.close()
+
+        self.aside(work)
+
     def put_back(self, number: int) -> bool:
         """A copy in the database's place, with all processes ended; is it older than what its witness saw?"""
         self.say(f"copy {number} is put back")
         self.theatre.place(self.theatre.folder / f"copy{number}.db")
         self._holder = None
+        return self.was_put_back()
+
+    def was_put_back(self) -> bool:
+        """Is the database older than what its witness saw? Feeds have what they had."""
         database = self.database("O")
         assert database.witness is not None
         with database.read() as session:
@@ -686,6 +731,7 @@ class Stage:
 
     def accept(self) -> None:
         self.say("the operator goes on with it")
+        self.accepted += 1
 
         def work(session: Any) -> None:
             witness = self.database("O").witness
@@ -708,7 +754,7 @@ class Stage:
 
     def due(self, run: Run) -> int:
         """Letters that nobody has and that are due."""
-        now = self.wall(run).replace(tzinfo=None).isoformat(sep=" ")
+        now = self.wall(None if self.server else run).replace(tzinfo=None).isoformat(sep=" ")
         query = (
             "SELECT count(*) FROM outbox o LEFT JOIN edition e ON e.id = o.edition_id"
             " WHERE o.state = 'owed' AND o.due_at <= ? AND (e.id IS NULL OR e.state = 'open')"
@@ -897,6 +943,9 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
         if _stage is not None:
             self._alone = not _stage.written
 
+    def shared_now(session: Any, now: datetime) -> datetime:
+        return _stage.wall() if _stage is not None and _stage.server else really_shared(session, now)
+
     def moment(session: Any) -> float:
         return really_moment(session) if _stage is None else _stage.wall().timestamp()
 
@@ -917,6 +966,12 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
             raise GeneratorExit
         await really_leave(self)
 
+    def apart(session: Any) -> timedelta:
+        return clock.APART if _stage is not None and _stage.server else really_apart(session)
+
+    really_shared, really_apart = database_module.shared_now, clock.apart
+    _everywhere("shared_now", really_shared, shared_now)
+    _everywhere("apart", really_apart, apart)
     really_give_way = Database.give_way
     Database.give_way = give_way  # type: ignore[method-assign]
     really_leave = commons.Commons.leave
@@ -953,11 +1008,20 @@ def installed(*, tick: float = 0.05) -> Iterator[None]:
         writer.threading, writer.queue, passing.TICK = was
         passing.shared, sharing.moment, sharing.new_holder = really_together, really_moment, really_new
         commons.asyncio = asyncio
+        _everywhere("shared_now", shared_now, really_shared)
+        _everywhere("apart", apart, really_apart)
         Database.give_way = really_give_way  # type: ignore[method-assign]
         ledger_module.Ledger.__init__ = really_keep  # type: ignore[method-assign]
         commons.Commons.leave = really_leave  # type: ignore[method-assign]
         for name, really in rooms.items():
             setattr(room, name, really)
+
+
+def _everywhere(name: str, old: Any, new: Any) -> None:
+    """Under the same name in all files that have it from another."""
+    for module in [one for of, one in sys.modules.items() if of.startswith("digest.")]:
+        if vars(module).get(name) is old:
+            setattr(module, name, new)
 
 
 def _steps(file: str) -> Any:
