@@ -27,10 +27,8 @@ from digest.store import refusals
 ENOUGH = 10  # refusals before they are more than a coincidence
 SURE = 4  # letters in a row that a relay refuses as ours, before it took any
 SURE_OF_SENDER = 2  # the same at MAIL, where no reader has been named yet
-ALIKE, ALIKE_DOMAINS = (
-    20,
-    3,
-)  # letters in a row, and domains, that a relay refuses in the same words, whatever these say
+# Letters in a row, and domains, that a relay refuses in the same words, whatever these say.
+ALIKE, ALIKE_DOMAINS = 20, 3
 SHUNNED = 5  # refusals of one domain, and not one letter taken, before the others go first
 UNHEARD_OF = 0.10  # the share of dead mailboxes that no list should have
 WORSE = 3  # times the worst that this list has seen

@@ -157,7 +157,9 @@ class Ledger:
                 raise
             except Exception as error:
                 # A copy may have taken the database's place meanwhile, in which what we know of is not.
-                raise self._put_back() or error from error
+                if (put_back := self._put_back()) is not None:
+                    raise put_back from error
+                raise
         if self._unknown is not None:
             done = self._unknown
             try:
