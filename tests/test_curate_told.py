@@ -17,9 +17,11 @@ import pytest
 from digest import edition
 from digest.config import Curate, Newsletter
 from digest.curate import headlines, sketches, stories
+from digest.curate import tellings as tellings_
 from digest.curate.headlines import Title
 from digest.curate.stems import Spellings
-from digest.curate.stories import Telling, group
+from digest.curate.stories import group
+from digest.curate.tellings import Telling
 from digest.curate.words import of_lines, words
 from digest.models import Feed, NewsletterFeed
 from digest.store import Database, feed_entries, newsletters
@@ -212,7 +214,7 @@ def test_what_was_told_is_neither_taken_apart_nor_compared_unless_it_may_be_alik
         (headlines, "read"),
         (headlines, "_marks"),
         (stories._Pairs, "surplus"),
-        (stories, "site"),
+        (tellings_, "site"),
         (sketches, "of"),
     ):
         counted(room, name)

@@ -8,15 +8,17 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from itertools import chain, islice, pairwise, product
 from operator import add
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from digest.curate import headlines, sketches
 from digest.curate.headlines import Marks, Title
 from digest.curate.stems import Spellings
-from digest.curate.urls import bare, site
+from digest.curate.tellings import Telling, Tellings
+from digest.curate.urls import bare
 from digest.curate.words import of_lines
 from digest.dataclass import dataclass
 
@@ -68,40 +70,6 @@ CLOSE = -0.5  # what the pairs between two groups must have over the bound on av
 FAR = 4.0  # no pair counts for more than that, for or against
 MOST_PAIRS = 64  # of two groups that are looked at
 
-# Where people link to what others wrote: an address there says nothing about who wrote it.
-AGGREGATORS = frozenset(
-    """
-    news.ycombinator.com lobste.rs reddit.com tildes.net lemmy.ml lemmy.world programming.dev slashdot.org
-    barrapunto.com hackernoon.com/tagged echojs.com lamernews.com techmeme.com memeorandum.com x.com t.co
-    """.split()  # noqa: SIM905
-)
-
-
-class Telling(NamedTuple):
-    """One entry as far as it tells whether it is the same news as another. `id` and `feed` are whatever can be hashed.
-
-    `links` are normalised; `place` is the site that wrote it, "" where only an aggregator's page is known.
-    `links_tell` is false where the entries of its feed have one link and are different all the same: a status page.
-    `text` is what it says, or the beginning of that.
-    """
-
-    id: Any
-    title: str
-    links: tuple[str, ...]
-    feed: Any
-    when: datetime
-    links_tell: bool = True
-    text: str = ""
-    author: str = ""
-
-    @property
-    def place(self) -> str:
-        for link in self.links:
-            found = site(link)
-            if found and found.partition("/")[0] not in AGGREGATORS:
-                return found
-        return ""
-
 
 @dataclass(frozen=True)
 class Join:
@@ -131,6 +99,8 @@ def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND
     The first `settled` of them were grouped before: they are joined by those that come after, and among
     themselves they are left alone.
     """
+    if not isinstance(tellings, Tellings):
+        tellings = Tellings.of(tellings)
     pairs = _Pairs(tellings, settled, bound)
     clusters = _Clusters(len(tellings), lambda i: pairs.titles[i].marks)
     joins = _by_link(pairs, clusters)
@@ -204,18 +174,18 @@ def _several(seen: Counter[_T]) -> Counter[_T]:
 class _Titles:
     """The titles of tellings by their places. Of all there are the words; taken apart are those that are asked for."""
 
-    def __init__(self, tellings: Sequence[Telling]) -> None:
+    def __init__(self, tellings: Tellings) -> None:
         self._tellings = tellings
         self._read: dict[int, Title] = {}
         # How words are spelled is known when those are taken that have marks.
         others = {
-            i: headlines.taken(telling.title, _place_of(telling))
-            for i, telling in enumerate(tellings)
-            if not headlines.as_it_stands(telling.title)
+            i: headlines.taken(title, partial(tellings.place, i))
+            for i, title in enumerate(tellings.titles)
+            if not headlines.as_it_stands(title)
         }
         self._spellings = Spellings(word for one in others.values() for word in chain(one.words, one.rest))
         spelled = _Spelled(self._spellings)
-        lines = of_lines([telling.title for i, telling in enumerate(tellings) if i not in others])
+        lines = of_lines([title for i, title in enumerate(tellings.titles) if i not in others])
         said = (others[i].words if i in others else next(lines) for i in range(len(tellings)))
         self.words = [tuple(map(spelled.__getitem__, found)) for found in said]
         once = {*spelled.values()}
@@ -231,8 +201,8 @@ class _Titles:
 
     def __getitem__(self, i: int) -> Title:
         if (title := self._read.get(i)) is None:
-            telling = self._tellings[i]
-            title = headlines.read(telling.title, self._spellings, place=_place_of(telling))
+            place = partial(self._tellings.place, i)
+            title = headlines.read(self._tellings.titles[i], self._spellings, place=place)
             if both := self._as_one.get(i):
                 title = replace(title, stems=title.stems | both, telling=title.telling | both)
             self._read[i] = title
@@ -293,10 +263,6 @@ class _Spelled(dict[str, str]):
         return found[0]
 
 
-def _place_of(telling: Telling) -> Callable[[], str]:
-    return lambda: telling.place
-
-
 class _Pairs:
     """What is known of each telling, and how alike two of them are.
 
@@ -304,7 +270,7 @@ class _Pairs:
     made: how often words are told, what shares a rare one, and no more of it unless it may be alike.
     """
 
-    def __init__(self, tellings: Sequence[Telling], settled: int, bound: Bound) -> None:
+    def __init__(self, tellings: Tellings, settled: int, bound: Bound) -> None:
         self.tellings, self.settled, self.bound = tellings, settled, bound
         self.titles = _Titles(tellings)
         self._seen = seen = self.titles.seen()
@@ -317,7 +283,7 @@ class _Pairs:
         self._texts: dict[int, sketches.Sketch] = {}
         self._strictness: dict[int, float] = {}
         self._compared = -1, set[str](), set[str]()  # whose stems were asked for last: one is compared with many
-        self._days = [telling.when.timestamp() / 86_400 for telling in tellings]
+        self._days = [when.timestamp() / 86_400 for when in tellings.moments]
         self._moments = sorted(self._days)
 
     def weight(self, i: int) -> tuple[float, float]:
@@ -330,12 +296,12 @@ class _Pairs:
 
     def place(self, i: int) -> str:
         if (found := self._places.get(i)) is None:
-            found = self._places[i] = self.tellings[i].place
+            found = self._places[i] = self.tellings.place(i)
         return found
 
     def text(self, i: int) -> sketches.Sketch:
         if (found := self._texts.get(i)) is None:
-            found = self._texts[i] = sketches.of(self.tellings[i].text)
+            found = self._texts[i] = sketches.of(self.tellings.texts[i])
         return found
 
     def strict(self, i: int) -> float:
@@ -353,7 +319,8 @@ class _Pairs:
         new = range(self.settled, len(days))
         # What others have, too; and of what is settled only what the others have.
         rare = {i: sorted(stem for stem in self.titles.stems(i) if 0 < self._seen[stem] <= _COMMON) for i in new}
-        marks = {i: sketches.finding(self.tellings[i].text) for i in new}
+        texts = self.tellings.texts
+        marks = {i: sketches.finding(texts[i]) for i in new}
         words = set(chain.from_iterable(rare.values()))
         copied = set(chain.from_iterable(found.values() for found in marks.values()))
         earliest = min((days[i] for i in new), default=math.inf) - most
@@ -362,7 +329,7 @@ class _Pairs:
         for j in range(first_near, self.settled):
             for stem in self.titles.shared(words, j):
                 saying[stem].append(j)
-            if copied and (text := self.tellings[j].text) and not copied.isdisjoint(sketches.runs(text)):
+            if copied and (text := texts[j]) and not copied.isdisjoint(sketches.runs(text)):
                 for mark in self.text(j)[: sketches.FINDING]:
                     marked[mark].append(j)
         for i in new:
@@ -451,12 +418,12 @@ class _Pairs:
 
 
 def _by_link(pairs: _Pairs, clusters: _Clusters) -> list[Join]:
-    wanted = {link for telling in pairs.tellings[pairs.settled :] for link in telling.links}
+    told = pairs.tellings
+    wanted = {link for i in range(pairs.settled, len(told)) for link in told.links(i)}
     tellers: dict[str, list[int]] = defaultdict(list)
-    for i, telling in enumerate(pairs.tellings):
-        if not wanted.isdisjoint(telling.links):
-            for link in dict.fromkeys(telling.links):
-                tellers[link].append(i)
+    for i in told.having(wanted):
+        for link in dict.fromkeys(told.links(i)):
+            tellers[link].append(i)
     joins = []
     for link, found in tellers.items():
         first = found[0]
