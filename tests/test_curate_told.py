@@ -40,9 +40,8 @@ class _Read(list[Title]):
             both = {headlines.stem(a + b) for a, b in pairwise(title.words) if a + b in single}
             self.append(replace(title, stems=title.stems | both, telling=title.telling | both))
 
-    @property
-    def words(self) -> list[tuple[str, ...]]:
-        return [title.words for title in self]
+    def words(self, i: int) -> tuple[str, ...]:
+        return self[i].words
 
     def stems(self, i: int) -> frozenset[str]:
         return self[i].stems

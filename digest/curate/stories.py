@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 import math
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -93,7 +94,7 @@ class Grouping:
     related: tuple[Join, ...]
 
 
-def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND) -> Grouping:
+def group(tellings: Sequence[Telling] | Tellings, *, settled: int = 0, bound: Bound = BOUND) -> Grouping:
     """Join the tellings of the same news.
 
     The first `settled` of them were grouped before: they are joined by those that come after, and among
@@ -186,18 +187,20 @@ class _Titles:
         self._spellings = Spellings(word for one in others.values() for word in chain(one.words, one.rest))
         spelled = _Spelled(self._spellings)
         lines = of_lines([title for i, title in enumerate(tellings.titles) if i not in others])
-        said = (others[i].words if i in others else next(lines) for i in range(len(tellings)))
-        self.words = [tuple(map(spelled.__getitem__, found)) for found in said]
+        # The words of all in one list, and where those of each begin: a list for each would be as large again.
+        self._words, self._at = list[str](), array("l", [0])
+        words, at = self._words, self._at
+        for i in range(len(tellings)):
+            words += map(spelled.__getitem__, others[i].words if i in others else next(lines))
+            at.append(len(words))
         once = {*spelled.values()}
         self._stem = {word: headlines.stem(word) for word in once}
-        self._stemmed = [tuple(map(self._stem.__getitem__, found)) for found in self.words]
+        self._stems = [*map(self._stem.__getitem__, self._words)]
         self._tells = {word: self._stem[word] for word in headlines.informative(once)}
         single = {word for word in once if len(word) >= 6}
-        self._as_one = {
-            i: headlines.as_one(found, single)
-            for i, found in enumerate(self.words)
-            if not single.isdisjoint(map(add, found, islice(found, 1, None)))
-        }
+        both = enumerate(map(add, self._words, islice(self._words, 1, None)))
+        written = {bisect_right(self._at, k) - 1 for k, word in both if word in single}
+        self._as_one = {i: headlines.as_one(self.words(i), single) for i in sorted(written)}
 
     def __getitem__(self, i: int) -> Title:
         if (title := self._read.get(i)) is None:
@@ -208,46 +211,53 @@ class _Titles:
             self._read[i] = title
         return title
 
+    def words(self, i: int) -> list[str]:
+        return self._words[self._at[i] : self._at[i + 1]]
+
+    def in_order(self, i: int) -> list[str]:
+        """The stems of one title, as they follow each other."""
+        return self._stems[self._at[i] : self._at[i + 1]]
+
     def stems(self, i: int) -> set[str]:
         """Those of one title, as when it is taken apart; and so are those below."""
-        found = {*self._stemmed[i]}
+        found = {*self._stems[self._at[i] : self._at[i + 1]]}
         return found.union(self._as_one[i]) if i in self._as_one else found
 
     def shared(self, some: set[str], i: int) -> set[str]:
         """Which of these stems a title has."""
-        return some.intersection(self.stems(i) if i in self._as_one else self._stemmed[i])
+        if i in self._as_one:
+            return some & self.stems(i)
+        return some.intersection(self._stems[self._at[i] : self._at[i + 1]])
 
     def telling(self, i: int) -> set[str]:
         """The stems of what a title is about."""
-        return self.told({*self._stemmed[i], *self._as_one.get(i, ())}, i)
+        return self.told(self.stems(i), i)
 
     def told(self, some: set[str], i: int) -> set[str]:
         """Which of these a title is about."""
-        found = some.intersection(map(self._tells.get, self.words[i]))
+        found = some.intersection(map(self._tells.get, self._words[self._at[i] : self._at[i + 1]]))
         return found | (some & self._as_one[i]) if i in self._as_one else found
 
     def release(self, i: int) -> tuple[str, str] | None:
-        return self[i].release if any(map(headlines.VERSION.fullmatch, self.words[i])) else None
+        return self[i].release if any(map(headlines.VERSION.fullmatch, self.words(i))) else None
 
     def equal(self, i: int, j: int) -> bool:
-        return self.words[i] == self.words[j] or headlines.equal(self[i], self[j])
+        return self.words(i) == self.words(j) or headlines.equal(self[i], self[j])
 
-    def neighbouring(self, i: int) -> Iterator[tuple[str, str]]:
-        """Each two of one title that stand beside each other."""
-        return pairwise(self._stemmed[i])
+    def _each(self) -> Iterator[list[str]]:
+        return map(self._stems.__getitem__, map(slice, self._at, islice(self._at, 1, None)))
 
     def seen(self) -> Counter[str]:
         """In how many titles each word is, of those that are in several."""
-        found = Counter(chain.from_iterable(map(frozenset, self._stemmed)))
+        found = Counter(chain.from_iterable(map(frozenset, self._each())))
         for i, both in self._as_one.items():
-            found.update(both.difference(self._stemmed[i]))
+            found.update(both.difference(self.in_order(i)))
         return _several(found)
 
-    def neighbours(self, wanted: Collection[tuple[str, str]]) -> Counter[str]:
+    def neighbours(self, wanted: set[tuple[str, str]]) -> Counter[str]:
         """The same of two neighbouring words, of some `wanted`."""
-        some = {*wanted}
-        told = map(self.neighbouring, range(len(self.words) if some else 0))
-        found = Counter(chain.from_iterable(map(some.intersection, told)))
+        each = map(pairwise, self._each()) if wanted else ()
+        found = Counter(chain.from_iterable(map(wanted.intersection, each)))
         return Counter({f"{a} {b}": n for (a, b), n in found.items() if n > 1})
 
 
@@ -282,7 +292,12 @@ class _Pairs:
         self._places: dict[int, str] = {}
         self._texts: dict[int, sketches.Sketch] = {}
         self._strictness: dict[int, float] = {}
-        self._compared = -1, set[str](), set[str]()  # whose stems were asked for last: one is compared with many
+        self._compared = (
+            -1,
+            set[str](),
+            set[str](),
+            list[str](),
+        )  # whose stems were asked for last: one is compared with many.
         self._days = [when.timestamp() / 86_400 for when in tellings.moments]
         self._moments = sorted(self._days)
 
@@ -362,7 +377,7 @@ class _Pairs:
     def learn_neighbours(self, some: Iterable[int]) -> None:
         """How rare the neighbouring words of these titles are: asked for before `cosine`, and of no others."""
         seen = self._seen
-        told = (self.titles.neighbouring(i) for i in some)
+        told = (pairwise(self.titles.in_order(i)) for i in some)
         self.idf.add(self.titles.neighbours({(a, b) for found in told for a, b in found if a in seen and b in seen}))
 
     def cosine(self, i: int, j: int) -> float:
@@ -382,8 +397,8 @@ class _Pairs:
         """By how much two titles are more alike than they must be; negative for less, inexact beyond `FAR`."""
         titles, bound = self.titles, self.bound
         if self._compared[0] != i:
-            self._compared = i, titles.stems(i), titles.telling(i)
-        _i, stems, telling = self._compared
+            self._compared = i, titles.stems(i), titles.telling(i), titles.words(i)[:1]
+        _i, stems, telling, begins = self._compared
         told = len(titles.told(telling, j))
         if not told and not titles.equal(i, j):
             return -math.inf
@@ -398,7 +413,7 @@ class _Pairs:
             - bound.day * abs(self._days[i] - self._days[j])
             - bound.busy * self.strict(i)
         )
-        if titles.words[i][:1] == titles.words[j][:1]:
+        if begins == titles.words(j)[:1]:
             said += bound.first
         if said - bound.least >= -FAR and self.place(i) and self.place(j):
             said -= bound.writers
@@ -472,10 +487,10 @@ def _likely(pairs: _Pairs, clusters: _Clusters) -> tuple[list[_Likely], list[Joi
     related: list[Join] = []
     for j, i, surplus, why, near, copied in found:
         cosine = pairs.cosine(i, j) if near else 0.0
-        one, two = pairs.tellings[j], pairs.tellings[i]
-        if surplus >= 0 and not _conflict(one, pairs.titles[j], two, pairs.titles[i], copied=copied):
+        if surplus >= 0 and not _conflict(pairs, j, i, copied=copied):
             likely.append(_Likely(j, i, cosine, surplus, why))
         elif cosine >= RELATED:
+            one, two = pairs.tellings[j], pairs.tellings[i]
             related.append(Join(one.id, two.id, why or pairs.alike(j, i, cosine), cosine))
     return likely, related
 
@@ -550,12 +565,13 @@ def _of_other_things(one: Telling, two: Telling) -> bool:
     return sketches.strangers(one.text, two.text)
 
 
-def _conflict(one: Telling, title: Title, two: Telling, other: Title, *, copied: bool) -> bool:
+def _conflict(pairs: _Pairs, j: int, i: int, *, copied: bool) -> bool:
     """Whether two alike titles are two stories all the same."""
+    one, title, two, other = pairs.tellings[j], pairs.titles[j], pairs.tellings[i], pairs.titles[i]
     if headlines.conflict(title.marks, other.marks) or headlines.other_release(title, other):
         return True
     equal = headlines.equal(title, other)
-    here, there = one.place, two.place
+    here, there = pairs.place(j), pairs.place(i)
     if one.feed == two.feed and equal and (not one.links_tell or abs(one.when - two.when) >= REPOSTED):
         return True  # one feed has two entries of one title: a series, or a mended one posted anew
     if (here and here == there) or (one.feed == two.feed and not (one.links or two.links)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 from digest.curate.urls import site
 
@@ -36,10 +36,11 @@ class Telling(NamedTuple):
 
     @property
     def place(self) -> str:
-        return _place(self.links)
+        return place(self.links)
 
 
-def _place(links: Sequence[str]) -> str:
+def place(links: Sequence[str]) -> str:
+    """The site that wrote what has these links, "" where only an aggregator's page is known."""
     for link in links:
         found = site(link)
         if found and found.partition("/")[0] not in AGGREGATORS:
@@ -47,7 +48,7 @@ def _place(links: Sequence[str]) -> str:
     return ""
 
 
-class Tellings(Sequence[Telling]):
+class Tellings:
     """Tellings by their places, in columns: of most no more is asked than their titles. One is made when it is wanted.
 
     `one` makes it. `links` has the first link of each, "" where there is none, and `several` all of those with more.
@@ -93,22 +94,14 @@ class Tellings(Sequence[Telling]):
     def __len__(self) -> int:
         return len(self.titles)
 
-    @overload
-    def __getitem__(self, i: int) -> Telling: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[Telling]: ...
-    def __getitem__(self, i: int | slice) -> Telling | list[Telling]:
-        if isinstance(i, slice):
-            return [self[at] for at in range(*i.indices(len(self)))]
-        if (found := self._made.get(i)) is None:
-            found = self._made[i] = self._one(i)
-        return found
+    def __getitem__(self, i: int) -> Telling:
+        return self._made[i] if i in self._made else self._made.setdefault(i, self._one(i))
 
     def links(self, i: int) -> tuple[str, ...]:
         return self._several.get(i) or ((link,) if (link := self._links[i]) else ())
 
     def place(self, i: int) -> str:
-        return _place(self.links(i))
+        return place(self.links(i))
 
     def having(self, wanted: Collection[str]) -> list[int]:
         """Those with one of these links, in order."""
