@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 import math
 import random
@@ -239,3 +240,10 @@ def test_what_was_told_is_neither_taken_apart_nor_compared_unless_it_may_be_alik
         old = pass_day(day)
     assert old.pop("as_it_stands") >= young.pop("as_it_stands") + 150  # as many more, and their words were looked at
     assert old.total() <= 1.2 * young.total() + 20, (young, old)
+    gc.collect()
+    gc.disable()
+    try:
+        pass_day(11)
+        assert not [one for one in gc.get_objects() if isinstance(one, tellings_.Tellings)]  # gone with their last use
+    finally:
+        gc.enable()

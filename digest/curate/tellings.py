@@ -51,12 +51,13 @@ def place(links: Sequence[str]) -> str:
 class Tellings:
     """Tellings by their places, in columns: of most no more is asked than their titles. One is made when it is wanted.
 
-    `one` makes it. `links` has the first link of each, "" where there is none, and `several` all of those with more.
+    `one` makes it, of its place and its links: it must not know them all, or they stay until garbage is looked for.
+    `links` has the first link of each, "" where there is none, and `several` all of those with more.
     """
 
     def __init__(
         self,
-        one: Callable[[int], Telling],
+        one: Callable[[int, tuple[str, ...]], Telling],
         *,
         titles: list[str],
         links: list[str],
@@ -72,7 +73,7 @@ class Tellings:
     def of(cls, tellings: Sequence[Telling]) -> Tellings:
         """Those that are made already."""
         return cls(
-            tellings.__getitem__,
+            lambda i, _links: tellings[i],
             titles=[one.title for one in tellings],
             links=[one.links[0] if one.links else "" for one in tellings],
             several={i: one.links for i, one in enumerate(tellings) if len(one.links) > 1},
@@ -83,7 +84,7 @@ class Tellings:
     def followed_by(self, others: Tellings) -> Tellings:
         first = len(self)
         return Tellings(
-            lambda i: self[i] if i < first else others[i - first],
+            lambda i, _links: self[i] if i < first else others[i - first],
             titles=self.titles + others.titles,
             links=self._links + others._links,
             several=self._several | {first + i: links for i, links in others._several.items()},
@@ -95,7 +96,7 @@ class Tellings:
         return len(self.titles)
 
     def __getitem__(self, i: int) -> Telling:
-        return self._made[i] if i in self._made else self._made.setdefault(i, self._one(i))
+        return self._made[i] if i in self._made else self._made.setdefault(i, self._one(i, self.links(i)))
 
     def links(self, i: int) -> tuple[str, ...]:
         return self._several.get(i) or ((link,) if (link := self._links[i]) else ())

@@ -431,12 +431,12 @@ def _told(
         believed=flood.OLDEST,
     )
 
-    def one(i: int) -> Telling:
+    def one(i: int, links: tuple[str, ...]) -> Telling:
         row = rows[i]
         id_, tell = ("told", row.story_id, row.entry_id), links_tell.get(row.feed_id, True)
-        return Telling(id_, row.title, tellings.links(i), row.feed_id, row.shown_at, tell, row.excerpt, row.author)
+        return Telling(id_, row.title, links, row.feed_id, row.shown_at, tell, row.excerpt, row.author)
 
-    tellings = Tellings(
+    return rows, Tellings(
         one,
         titles=[row.title for row in rows],
         links=[row.link for row in rows],
@@ -444,7 +444,6 @@ def _told(
         moments=[row.shown_at for row in rows],
         texts=[row.excerpt for row in rows],
     )
-    return rows, tellings
 
 
 def _group(
