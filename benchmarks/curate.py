@@ -95,7 +95,8 @@ def main() -> None:
     from digest.curate import excerpts
     from digest.curate.keywords import Keywords
     from digest.curate.learning import NaiveBayes, train
-    from digest.curate.stories import Telling, group
+    from digest.curate.stories import group
+    from digest.curate.tellings import Telling
     from digest.curate.topics import Label, Placer, Text, headings
     from digest.parse import gist
     from digest.parse.gist import Gist

@@ -27,7 +27,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from digest.curate.stories import BOUND, Bound, Telling, group
+from digest.curate.stories import BOUND, Bound, group
+from digest.curate.tellings import Telling
 from digest.curate.urls import normalise, site
 
 GOALS = {"f1_urls": 0.965, "f1_discussion": 0.88, "seconds_5000": 2.0}

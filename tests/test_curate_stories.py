@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.curate import headlines, sketches, stories
-from digest.curate.stories import Join, Telling, group
+from digest.curate.stories import Join, group
+from digest.curate.tellings import Telling
 from digest.curate.urls import normalise
 from digest.curate.words import words
 

@@ -9,7 +9,8 @@ from digest.config import OTHER, Topic
 from digest.curate import rules
 from digest.curate.keywords import Keywords, keyword_words
 from digest.curate.stems import Spellings, plain, same_stem, stem
-from digest.curate.stories import Telling, group
+from digest.curate.stories import group
+from digest.curate.tellings import Telling
 from digest.curate.topics import Placer, Text, default_headings, headings
 from digest.curate.words import words
 

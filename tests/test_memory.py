@@ -17,7 +17,8 @@ from conftest import on_sqlite
 
 from digest import config as settings_file
 from digest import edition
-from digest.curate.stories import Telling, group
+from digest.curate.stories import group
+from digest.curate.tellings import Telling
 from digest.models import Edition, Feed, NewsletterFeed
 from digest.parse import gist
 from digest.store import Database, newsletters, undecided

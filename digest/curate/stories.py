@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import heapq
 import math
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from itertools import chain, islice, pairwise, product
 from operator import add
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from digest.curate import headlines, sketches
 from digest.curate.headlines import Marks, Title
 from digest.curate.stems import Spellings
-from digest.curate.urls import bare, site
+from digest.curate.tellings import Telling, Tellings
+from digest.curate.urls import bare
 from digest.curate.words import of_lines
 from digest.dataclass import dataclass
 
@@ -68,40 +71,6 @@ CLOSE = -0.5  # what the pairs between two groups must have over the bound on av
 FAR = 4.0  # no pair counts for more than that, for or against
 MOST_PAIRS = 64  # of two groups that are looked at
 
-# Where people link to what others wrote: an address there says nothing about who wrote it.
-AGGREGATORS = frozenset(
-    """
-    news.ycombinator.com lobste.rs reddit.com tildes.net lemmy.ml lemmy.world programming.dev slashdot.org
-    barrapunto.com hackernoon.com/tagged echojs.com lamernews.com techmeme.com memeorandum.com x.com t.co
-    """.split()  # noqa: SIM905
-)
-
-
-class Telling(NamedTuple):
-    """One entry as far as it tells whether it is the same news as another. `id` and `feed` are whatever can be hashed.
-
-    `links` are normalised; `place` is the site that wrote it, "" where only an aggregator's page is known.
-    `links_tell` is false where the entries of its feed have one link and are different all the same: a status page.
-    `text` is what it says, or the beginning of that.
-    """
-
-    id: Any
-    title: str
-    links: tuple[str, ...]
-    feed: Any
-    when: datetime
-    links_tell: bool = True
-    text: str = ""
-    author: str = ""
-
-    @property
-    def place(self) -> str:
-        for link in self.links:
-            found = site(link)
-            if found and found.partition("/")[0] not in AGGREGATORS:
-                return found
-        return ""
-
 
 @dataclass(frozen=True)
 class Join:
@@ -125,12 +94,14 @@ class Grouping:
     related: tuple[Join, ...]
 
 
-def group(tellings: Sequence[Telling], *, settled: int = 0, bound: Bound = BOUND) -> Grouping:
+def group(tellings: Sequence[Telling] | Tellings, *, settled: int = 0, bound: Bound = BOUND) -> Grouping:
     """Join the tellings of the same news.
 
     The first `settled` of them were grouped before: they are joined by those that come after, and among
     themselves they are left alone.
     """
+    if not isinstance(tellings, Tellings):
+        tellings = Tellings.of(tellings)
     pairs = _Pairs(tellings, settled, bound)
     clusters = _Clusters(len(tellings), lambda i: pairs.titles[i].marks)
     joins = _by_link(pairs, clusters)
@@ -204,80 +175,89 @@ def _several(seen: Counter[_T]) -> Counter[_T]:
 class _Titles:
     """The titles of tellings by their places. Of all there are the words; taken apart are those that are asked for."""
 
-    def __init__(self, tellings: Sequence[Telling]) -> None:
+    def __init__(self, tellings: Tellings) -> None:
         self._tellings = tellings
         self._read: dict[int, Title] = {}
         # How words are spelled is known when those are taken that have marks.
         others = {
-            i: headlines.taken(telling.title, _place_of(telling))
-            for i, telling in enumerate(tellings)
-            if not headlines.as_it_stands(telling.title)
+            i: headlines.taken(title, partial(tellings.place, i))
+            for i, title in enumerate(tellings.titles)
+            if not headlines.as_it_stands(title)
         }
         self._spellings = Spellings(word for one in others.values() for word in chain(one.words, one.rest))
         spelled = _Spelled(self._spellings)
-        lines = of_lines([telling.title for i, telling in enumerate(tellings) if i not in others])
-        said = (others[i].words if i in others else next(lines) for i in range(len(tellings)))
-        self.words = [tuple(map(spelled.__getitem__, found)) for found in said]
+        lines = of_lines([title for i, title in enumerate(tellings.titles) if i not in others])
+        # The words of all in one list, and where those of each begin: a list for each would be as large again.
+        self._words, self._at = list[str](), array("l", [0])
+        words, at = self._words, self._at
+        for i in range(len(tellings)):
+            words += map(spelled.__getitem__, others[i].words if i in others else next(lines))
+            at.append(len(words))
         once = {*spelled.values()}
         self._stem = {word: headlines.stem(word) for word in once}
-        self._stemmed = [tuple(map(self._stem.__getitem__, found)) for found in self.words]
+        self._stems = [*map(self._stem.__getitem__, self._words)]
         self._tells = {word: self._stem[word] for word in headlines.informative(once)}
         single = {word for word in once if len(word) >= 6}
-        self._as_one = {
-            i: headlines.as_one(found, single)
-            for i, found in enumerate(self.words)
-            if not single.isdisjoint(map(add, found, islice(found, 1, None)))
-        }
+        both = enumerate(map(add, self._words, islice(self._words, 1, None)))
+        written = {bisect_right(self._at, k) - 1 for k, word in both if word in single}
+        self._as_one = {i: headlines.as_one(self.words(i), single) for i in sorted(written)}
 
     def __getitem__(self, i: int) -> Title:
         if (title := self._read.get(i)) is None:
-            telling = self._tellings[i]
-            title = headlines.read(telling.title, self._spellings, place=_place_of(telling))
+            place = partial(self._tellings.place, i)
+            title = headlines.read(self._tellings.titles[i], self._spellings, place=place)
             if both := self._as_one.get(i):
                 title = replace(title, stems=title.stems | both, telling=title.telling | both)
             self._read[i] = title
         return title
 
+    def words(self, i: int) -> list[str]:
+        return self._words[self._at[i] : self._at[i + 1]]
+
+    def in_order(self, i: int) -> list[str]:
+        """The stems of one title, as they follow each other."""
+        return self._stems[self._at[i] : self._at[i + 1]]
+
     def stems(self, i: int) -> set[str]:
         """Those of one title, as when it is taken apart; and so are those below."""
-        found = {*self._stemmed[i]}
+        found = {*self._stems[self._at[i] : self._at[i + 1]]}
         return found.union(self._as_one[i]) if i in self._as_one else found
 
     def shared(self, some: set[str], i: int) -> set[str]:
         """Which of these stems a title has."""
-        return some.intersection(self.stems(i) if i in self._as_one else self._stemmed[i])
+        if i in self._as_one:
+            return some & self.stems(i)
+        return some.intersection(self._stems[self._at[i] : self._at[i + 1]])
 
     def telling(self, i: int) -> set[str]:
         """The stems of what a title is about."""
-        return self.told({*self._stemmed[i], *self._as_one.get(i, ())}, i)
+        return self.told(self.stems(i), i)
 
     def told(self, some: set[str], i: int) -> set[str]:
         """Which of these a title is about."""
-        found = some.intersection(map(self._tells.get, self.words[i]))
+        found = some.intersection(map(self._tells.get, self._words[self._at[i] : self._at[i + 1]]))
         return found | (some & self._as_one[i]) if i in self._as_one else found
 
     def release(self, i: int) -> tuple[str, str] | None:
-        return self[i].release if any(map(headlines.VERSION.fullmatch, self.words[i])) else None
+        return self[i].release if any(map(headlines.VERSION.fullmatch, self.words(i))) else None
 
     def equal(self, i: int, j: int) -> bool:
-        return self.words[i] == self.words[j] or headlines.equal(self[i], self[j])
+        return self.words(i) == self.words(j) or headlines.equal(self[i], self[j])
 
-    def neighbouring(self, i: int) -> Iterator[tuple[str, str]]:
-        """Each two of one title that stand beside each other."""
-        return pairwise(self._stemmed[i])
+    def _each(self) -> Iterator[list[str]]:
+        return map(self._stems.__getitem__, map(slice, self._at, islice(self._at, 1, None)))
 
     def seen(self) -> Counter[str]:
         """In how many titles each word is, of those that are in several."""
-        found = Counter(chain.from_iterable(map(frozenset, self._stemmed)))
+        found = Counter(chain.from_iterable(map(frozenset, self._each())))
         for i, both in self._as_one.items():
-            found.update(both.difference(self._stemmed[i]))
+            found.update(both.difference(self.in_order(i)))
         return _several(found)
 
-    def neighbours(self, wanted: Collection[tuple[str, str]]) -> Counter[str]:
+    def neighbours(self, wanted: set[tuple[str, str]]) -> Counter[str]:
         """The same of two neighbouring words, of some `wanted`."""
-        some = {*wanted}
-        told = map(self.neighbouring, range(len(self.words) if some else 0))
-        found = Counter(chain.from_iterable(map(some.intersection, told)))
+        each = map(pairwise, self._each()) if wanted else ()
+        found = Counter(chain.from_iterable(map(wanted.intersection, each)))
         return Counter({f"{a} {b}": n for (a, b), n in found.items() if n > 1})
 
 
@@ -293,10 +273,6 @@ class _Spelled(dict[str, str]):
         return found[0]
 
 
-def _place_of(telling: Telling) -> Callable[[], str]:
-    return lambda: telling.place
-
-
 class _Pairs:
     """What is known of each telling, and how alike two of them are.
 
@@ -304,7 +280,7 @@ class _Pairs:
     made: how often words are told, what shares a rare one, and no more of it unless it may be alike.
     """
 
-    def __init__(self, tellings: Sequence[Telling], settled: int, bound: Bound) -> None:
+    def __init__(self, tellings: Tellings, settled: int, bound: Bound) -> None:
         self.tellings, self.settled, self.bound = tellings, settled, bound
         self.titles = _Titles(tellings)
         self._seen = seen = self.titles.seen()
@@ -316,8 +292,13 @@ class _Pairs:
         self._places: dict[int, str] = {}
         self._texts: dict[int, sketches.Sketch] = {}
         self._strictness: dict[int, float] = {}
-        self._compared = -1, set[str](), set[str]()  # whose stems were asked for last: one is compared with many
-        self._days = [telling.when.timestamp() / 86_400 for telling in tellings]
+        self._compared = (
+            -1,
+            set[str](),
+            set[str](),
+            list[str](),
+        )  # whose stems were asked for last: one is compared with many.
+        self._days = [when.timestamp() / 86_400 for when in tellings.moments]
         self._moments = sorted(self._days)
 
     def weight(self, i: int) -> tuple[float, float]:
@@ -330,12 +311,12 @@ class _Pairs:
 
     def place(self, i: int) -> str:
         if (found := self._places.get(i)) is None:
-            found = self._places[i] = self.tellings[i].place
+            found = self._places[i] = self.tellings.place(i)
         return found
 
     def text(self, i: int) -> sketches.Sketch:
         if (found := self._texts.get(i)) is None:
-            found = self._texts[i] = sketches.of(self.tellings[i].text)
+            found = self._texts[i] = sketches.of(self.tellings.texts[i])
         return found
 
     def strict(self, i: int) -> float:
@@ -353,7 +334,8 @@ class _Pairs:
         new = range(self.settled, len(days))
         # What others have, too; and of what is settled only what the others have.
         rare = {i: sorted(stem for stem in self.titles.stems(i) if 0 < self._seen[stem] <= _COMMON) for i in new}
-        marks = {i: sketches.finding(self.tellings[i].text) for i in new}
+        texts = self.tellings.texts
+        marks = {i: sketches.finding(texts[i]) for i in new}
         words = set(chain.from_iterable(rare.values()))
         copied = set(chain.from_iterable(found.values() for found in marks.values()))
         earliest = min((days[i] for i in new), default=math.inf) - most
@@ -362,7 +344,7 @@ class _Pairs:
         for j in range(first_near, self.settled):
             for stem in self.titles.shared(words, j):
                 saying[stem].append(j)
-            if copied and (text := self.tellings[j].text) and not copied.isdisjoint(sketches.runs(text)):
+            if copied and (text := texts[j]) and not copied.isdisjoint(sketches.runs(text)):
                 for mark in self.text(j)[: sketches.FINDING]:
                     marked[mark].append(j)
         for i in new:
@@ -395,7 +377,7 @@ class _Pairs:
     def learn_neighbours(self, some: Iterable[int]) -> None:
         """How rare the neighbouring words of these titles are: asked for before `cosine`, and of no others."""
         seen = self._seen
-        told = (self.titles.neighbouring(i) for i in some)
+        told = (pairwise(self.titles.in_order(i)) for i in some)
         self.idf.add(self.titles.neighbours({(a, b) for found in told for a, b in found if a in seen and b in seen}))
 
     def cosine(self, i: int, j: int) -> float:
@@ -415,8 +397,8 @@ class _Pairs:
         """By how much two titles are more alike than they must be; negative for less, inexact beyond `FAR`."""
         titles, bound = self.titles, self.bound
         if self._compared[0] != i:
-            self._compared = i, titles.stems(i), titles.telling(i)
-        _i, stems, telling = self._compared
+            self._compared = i, titles.stems(i), titles.telling(i), titles.words(i)[:1]
+        _i, stems, telling, begins = self._compared
         told = len(titles.told(telling, j))
         if not told and not titles.equal(i, j):
             return -math.inf
@@ -431,7 +413,7 @@ class _Pairs:
             - bound.day * abs(self._days[i] - self._days[j])
             - bound.busy * self.strict(i)
         )
-        if titles.words[i][:1] == titles.words[j][:1]:
+        if begins == titles.words(j)[:1]:
             said += bound.first
         if said - bound.least >= -FAR and self.place(i) and self.place(j):
             said -= bound.writers
@@ -451,12 +433,12 @@ class _Pairs:
 
 
 def _by_link(pairs: _Pairs, clusters: _Clusters) -> list[Join]:
-    wanted = {link for telling in pairs.tellings[pairs.settled :] for link in telling.links}
+    told = pairs.tellings
+    wanted = {link for i in range(pairs.settled, len(told)) for link in told.links(i)}
     tellers: dict[str, list[int]] = defaultdict(list)
-    for i, telling in enumerate(pairs.tellings):
-        if not wanted.isdisjoint(telling.links):
-            for link in dict.fromkeys(telling.links):
-                tellers[link].append(i)
+    for i in told.having(wanted):
+        for link in dict.fromkeys(told.links(i)):
+            tellers[link].append(i)
     joins = []
     for link, found in tellers.items():
         first = found[0]
@@ -505,10 +487,10 @@ def _likely(pairs: _Pairs, clusters: _Clusters) -> tuple[list[_Likely], list[Joi
     related: list[Join] = []
     for j, i, surplus, why, near, copied in found:
         cosine = pairs.cosine(i, j) if near else 0.0
-        one, two = pairs.tellings[j], pairs.tellings[i]
-        if surplus >= 0 and not _conflict(one, pairs.titles[j], two, pairs.titles[i], copied=copied):
+        if surplus >= 0 and not _conflict(pairs, j, i, copied=copied):
             likely.append(_Likely(j, i, cosine, surplus, why))
         elif cosine >= RELATED:
+            one, two = pairs.tellings[j], pairs.tellings[i]
             related.append(Join(one.id, two.id, why or pairs.alike(j, i, cosine), cosine))
     return likely, related
 
@@ -583,12 +565,13 @@ def _of_other_things(one: Telling, two: Telling) -> bool:
     return sketches.strangers(one.text, two.text)
 
 
-def _conflict(one: Telling, title: Title, two: Telling, other: Title, *, copied: bool) -> bool:
+def _conflict(pairs: _Pairs, j: int, i: int, *, copied: bool) -> bool:
     """Whether two alike titles are two stories all the same."""
+    one, title, two, other = pairs.tellings[j], pairs.titles[j], pairs.tellings[i], pairs.titles[i]
     if headlines.conflict(title.marks, other.marks) or headlines.other_release(title, other):
         return True
     equal = headlines.equal(title, other)
-    here, there = one.place, two.place
+    here, there = pairs.place(j), pairs.place(i)
     if one.feed == two.feed and equal and (not one.links_tell or abs(one.when - two.when) >= REPOSTED):
         return True  # one feed has two entries of one title: a series, or a mended one posted anew
     if (here and here == there) or (one.feed == two.feed and not (one.links or two.links)):

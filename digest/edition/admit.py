@@ -15,6 +15,7 @@ from sqlmodel import Session
 from digest import config
 from digest.curate import central, excerpts, feed_rules, flood, leading, rank, rules, stubs, tongues, urls
 from digest.curate import stories as same_story
+from digest.curate.tellings import Telling, Tellings
 from digest.dataclass import dataclass
 from digest.edition import cited, formerly, sent
 from digest.edition.full_text import Texts
@@ -222,8 +223,8 @@ def propose(
     learnt, stale = judge.learnt, judge.stale
     del judge, fresh  # what was learnt is no more asked for, and comparing titles takes as much
     links_tell = {id_: feed.links_tell for id_, feed in feeds.items()}
-    told = _told(session, newsletter_id, reads, links_tell, now=now)
-    grouping, groups = _group(reads, told, links_tell)
+    told, tellings = _told(session, newsletter_id, reads, links_tell, now=now)
+    grouping, groups = _group(reads, tellings, links_tell)
     if former:
         there = stories.by_seq(session, newsletter_id, former.values())
         groups = [_Group(*group) for group in formerly.apart(groups, former, there)]
@@ -231,7 +232,7 @@ def propose(
         join.one: join.why for join in grouping.joins if join.one not in {j.two for j in grouping.joins}
     }
     again, new = list[Again](), list[_New]()
-    linked = _linked(session, groups, told, feeds)
+    linked = _linked(session, groups, told, tellings, feeds)
     del reads
     groups.reverse()
     while groups:  # what was read is gone once it is a story: it is as large as that
@@ -408,9 +409,7 @@ def _lately(session: Session, arrived: Mapping[int, Mapping[int, entries.Waiting
 
 
 def _links(told: stories.Told) -> tuple[str, ...]:
-    """Where it led. An address that is its own key is not made one again: thousands are told within the window."""
-    if told.url == told.link and not told.page_link:
-        return (told.link,) if told.link else ()
+    """Where it led, of more than one address."""
     url = told.link if told.url == told.link else urls.normalise(told.url)
     return tuple(dict.fromkeys(filter(None, (told.link, url, told.page_link))))
 
@@ -422,38 +421,38 @@ def _told(
     links_tell: Mapping[int, bool],
     *,
     now: datetime,
-) -> list[same_story.Telling]:
-    """What was told before and may be told again, by age; the `id` of each is "told", story and entry."""
-    found = stories.told_lately(
+) -> tuple[list[stories.Told], Tellings]:
+    """What was told before and may be told again, by age; the `id` of each telling is "told", story and entry."""
+    rows = stories.told_lately(
         session,
         newsletter_id,
         since=now - 2 * same_story.WINDOW,
         links={link for r in reads for link in (r.link, r.page.link if r.page else "")} - {""},
         believed=flood.OLDEST,
     )
-    told = [
-        same_story.Telling(
-            ("told", t.story_id, t.entry_id),
-            t.title,
-            _links(t),
-            t.feed_id,
-            t.shown_at,
-            links_tell.get(t.feed_id, True),
-            t.excerpt,
-            t.author,
-        )
-        for t in found
-    ]
-    return sorted(told, key=lambda one: one.id[2])
+
+    def one(i: int, links: tuple[str, ...]) -> Telling:
+        row = rows[i]
+        id_, tell = ("told", row.story_id, row.entry_id), links_tell.get(row.feed_id, True)
+        return Telling(id_, row.title, links, row.feed_id, row.shown_at, tell, row.excerpt, row.author)
+
+    return rows, Tellings(
+        one,
+        titles=[row.title for row in rows],
+        links=[row.link for row in rows],
+        several={i: _links(row) for i, row in enumerate(rows) if row.url != row.link or row.page_link},
+        moments=[row.shown_at for row in rows],
+        texts=[row.excerpt for row in rows],
+    )
 
 
 def _group(
-    reads: Sequence[Read], told: Sequence[same_story.Telling], links_tell: Mapping[int, bool]
+    reads: Sequence[Read], told: Tellings, links_tell: Mapping[int, bool]
 ) -> tuple[same_story.Grouping, list[_Group]]:
     """Entries by story. An entry that tells a known story joins it, whatever else it is like."""
     ordered = sorted(reads, key=lambda read: (read.shown_at, read.entry.id))
     now = [
-        same_story.Telling(
+        Telling(
             read.entry.id,
             read.entry.title,
             read.links,
@@ -465,7 +464,7 @@ def _group(
         )
         for read in ordered
     ]
-    grouping = same_story.group([*told, *now], settled=len(told))
+    grouping = same_story.group(told.followed_by(Tellings.of(now)), settled=len(told))
     by_id = {read.entry.id: read for read in reads}
     groups = []
     for ids in grouping.groups:
@@ -479,49 +478,54 @@ def _group(
 def _linked(
     session: Session,
     groups: Sequence[_Group],
-    told: Sequence[same_story.Telling],
+    told: Sequence[stories.Told],
+    tellings: Tellings,
     feeds: Mapping[int, entries.Reading],
 ) -> dict[tuple[str, int], set[str]]:
     """Sites that link to a story from a text on something else, by ("new", place among the groups) or ("told", id)."""
+    stories_of = [("new", at) if group.known is None else ("told", group.known) for at, group in enumerate(groups)]
+    reads = [(story, read) for story, group in zip(stories_of, groups, strict=True) for read in group.reads]
+    whose = {read.entry.id: (story, read.family) for story, read in reads}
+    tell: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+    for story, family_ in whose.values():
+        tell[story].add(family_)
+    texts = [cited.Text(*whose[id_], cited.links_in(text)) for id_, text in entries.linking(session, whose)]
+    wanted = {link for text in texts for link in text.links}
+    if not wanted:
+        return {}
     leads: dict[str, tuple[str, int]] = {}
-    place: dict[tuple[str, int], int] = {}  # of two stories with one address the first has it
+    # Of two stories with one address the first has it, and what was told is before what is new.
+    place = {("told", told[i].story_id): i for i in range(len(told) - 1, -1, -1)}
 
     def lead(links: Iterable[str], story: tuple[str, int]) -> None:
-        at = place.setdefault(story, len(place))
-        for link in links:
+        at = place.setdefault(story, len(told) + len(place))
+        for link in wanted.intersection(links):
             if link not in leads or at < place[leads[link]]:
                 leads[link] = story
 
-    for one in told:
-        lead(one.links, one.id[:2])
-    whose: dict[int, tuple[tuple[str, int], str]] = {}
-    tell: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
-    for at, group in enumerate(groups):
-        story = ("new", at) if group.known is None else ("told", group.known)
-        for read in group.reads:
-            lead(read.links, story)
-            whose[read.entry.id] = story, read.family
-            tell[story].add(read.family)
+    for i in tellings.having(wanted):
+        lead(tellings.links(i), ("told", told[i].story_id))
+    for story, read in reads:
+        lead(read.links, story)
 
     @cache
     def families(story: tuple[str, int]) -> set[str]:
-        before = {one.feed for one in told if story == one.id[:2]}
+        before = {one.feed_id for one in told if story == ("told", one.story_id)}
         return tell[story] | {family(feeds[feed]) for feed in before & feeds.keys()}
 
-    texts = (cited.Text(*whose[id_], text) for id_, text in entries.linking(session, whose))
     return cited.witnesses(leads, families, texts)
 
 
-def _relate(
-    session: Session, new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[same_story.Telling]
-) -> None:
+def _relate(session: Session, new: Sequence[_New], grouping: same_story.Grouping, told: Sequence[stories.Told]) -> None:
     """Write into each new story which others are like it, the likest first."""
     place: dict[Any, int] = {teller.entry_id: i for i, one in enumerate(new) for teller in one.told}
 
     alike = {id_ for join in grouping.related for id_ in (join.one, join.two) if isinstance(id_, tuple)}
-    earlier = {one.id[2]: one for one in told if one.id in alike}
-    addresses = stories.addresses(session, earlier)
-    before: dict[Any, tuple[str, str]] = {earlier[id_].id: (earlier[id_].title, url) for id_, url in addresses.items()}
+    addresses = stories.addresses(session, (entry_id for _told, _story, entry_id in alike))
+    earlier = (one for one in told if one.entry_id in addresses)
+    before: dict[Any, tuple[str, str]] = {
+        ("told", one.story_id, one.entry_id): (one.title, addresses[one.entry_id]) for one in earlier
+    }
     found: defaultdict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
     for join in sorted(grouping.related, key=lambda join: -join.alike):
         for mine, other in ((join.one, join.two), (join.two, join.one)):

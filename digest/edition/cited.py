@@ -17,11 +17,11 @@ _LINK = re.compile(r'\bhref="(https?://[^"<>\s]{4,2000})"')
 
 
 class Text(NamedTuple):
-    """One text: the story that it tells, the family of the site that wrote it, and its clean HTML."""
+    """One text: the story that it tells, the family of the site that wrote it, and where it links to (`links_in`)."""
 
     story: Hashable
     family: str
-    markup: str
+    links: list[str]
 
 
 def links_in(markup: str) -> list[str]:
@@ -41,7 +41,7 @@ def witnesses(
     """
     found: defaultdict[_Story, set[str]] = defaultdict(set)
     for text in texts:
-        for link in links_in(text.markup) if text.family else ():
+        for link in text.links if text.family else ():
             if link not in leads or urls.bare(link):
                 continue
             story = leads[link]
