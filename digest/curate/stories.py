@@ -292,12 +292,8 @@ class _Pairs:
         self._places: dict[int, str] = {}
         self._texts: dict[int, sketches.Sketch] = {}
         self._strictness: dict[int, float] = {}
-        self._compared = (
-            -1,
-            set[str](),
-            set[str](),
-            list[str](),
-        )  # whose stems were asked for last: one is compared with many.
+        # Whose stems were asked for last: one is compared with many.
+        self._compared = -1, set[str](), set[str](), list[str]()
         self._days = [when.timestamp() / 86_400 for when in tellings.moments]
         self._moments = sorted(self._days)
 
