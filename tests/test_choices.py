@@ -264,7 +264,7 @@ def test_a_cadence_has_one_form(words, one_form):
     "words", ["monthly", "monthly 32", "fortnightly", "weekly", "weekly someday", "weekly mondey", "daily 07:00"]
 )
 def test_what_is_no_cadence_is_refused(words):
-    with pytest.raises(ValueError, match="is not a|does not say"):
+    with pytest.raises(ValueError, match=r"is not a|does not say"):
         schedule.cadence(words)
 
 

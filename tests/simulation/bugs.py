@@ -329,8 +329,8 @@ BUGS = (
     Bug(
         "what was put back under a sender is not what breaks it",
         "deliver/ledger.py",
-        "                raise self._put_back() or error from error\n",
-        "                raise\n",
+        "                if (put_back := self._put_back()) is not None:\n",
+        "                if (put_back := None) is not None:\n",
         ("poured",),
     ),
     Bug(
