@@ -296,6 +296,7 @@ def test_newcomers_start_where_the_last_edition_ended(database):
         (b"name,town\nMina,Whitby\n", "no column of e-mail addresses; its columns are: 'name', 'town'"),
         (b"\x00\x01\x02\x03\x04\x05\x06\x07", "no column of e-mail addresses"),
         (b"x" * 300_000, "too long"),
+        *((f"email,name{end}a@example.com,A{end}".encode(), "no row below") for end in "\u2028\u2029\u0085\v\f"),
     ],
 )
 def test_what_is_no_list_is_one_clear_sentence(content, words):

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import BinaryIO, NamedTuple
 
 from digest.errors import BadInput
@@ -107,6 +107,13 @@ def read(stream: BinaryIO, *, name: str, found: Charset | None = None) -> Sheet:
     if not titled:
         return Sheet(found, separator, [], first, records, text, lead)
     header = next(records, Record(1, 1, first)).cells
+    below = next(records, None)
+    if below is None and any(map(_speaks_of_address, header)):
+        # Its lines end as those of no CSV do (U+2028, a vertical tab), or it has but one.
+        raise BadInput(
+            f"{name} has addresses in its line of titles, and no row below", hint="end each row with a line feed"
+        )
+    records = chain([below] if below else (), records)
     return Sheet(found, separator, [cell.strip(_UNSEEN) for cell in header], first, records, text, lead)
 
 
