@@ -120,6 +120,19 @@ def events_of(database, email):
         return [(m.event, m.how, m.vouched_by) for m in history.moments(session, subscribe.known(session, email))]
 
 
+def test_who_is_subscribed_already_stays_as_they_are_and_who_comes_back_may_say_their_name(database):
+    join(database, "ada@example.com")
+    assert join(database, "ada@example.com", name="Ada").outcome == "unchanged"
+    with database.read() as session:
+        assert subscribe.known(session, "ada@example.com").name == ""
+    with database.write() as session:
+        ada = subscribe.known(session, "ada@example.com")
+        assert subscribe.leave_all(session, ada, evidence=Evidence("web", MONDAY)) == 1
+    assert join(database, "ada@example.com", name="Ada", again=True).outcome == "returned"
+    with database.read() as session:
+        assert subscribe.known(session, "ada@example.com").name == "Ada"
+
+
 def test_one_person_has_one_row_however_they_are_typed(database):
     assert join(database, "Ada@Example.com", name="Ada").outcome == "added"
     again = join(database, "ada@example.COM", name="Countess")

@@ -41,7 +41,7 @@ def find(session: Session, email: str) -> Subscriber | None:
 
 
 def keep(session: Session, email: str, *, name: str, tags: Sequence[str], now: datetime) -> Subscriber:
-    """The person's row, made where there is none; a name we have is not replaced."""
+    """The person's row, made where there is none; who is here stays as they are."""
     made = {"email": email, "key": address_key(email), "name": name, "tags": list(tags), "created_at": now}
     insert = insert_into(session, Subscriber).values(made)
     # Two at once: the second one finds the row of the first. It is written so as to be ours from here on: whoever
@@ -49,10 +49,7 @@ def keep(session: Session, email: str, *, name: str, tags: Sequence[str], now: d
     session.connection().execute(
         insert.on_conflict_do_update(index_elements=["key"], set_={"key": insert.excluded.key})
     )
-    person = session.exec(select(Subscriber).where(col(Subscriber.key) == address_key(email)).with_for_update()).one()
-    if name and not person.name:
-        person.name = name
-    return person
+    return session.exec(select(Subscriber).where(col(Subscriber.key) == address_key(email)).with_for_update()).one()
 
 
 @event.listens_for(Subscriber, "before_update")

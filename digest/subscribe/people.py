@@ -95,6 +95,7 @@ def add(
         subscription.state, subscription.changed_at = SubscriptionState.ACTIVE, evidence.at
         subscription.consent = evidence.how
         people.rejoin(session, subscription)
+    person.name = person.name or name
     keep(subscription, chosen, only=chosen.said)
     told = hooks.Event.CONFIRMED if outcome == "confirmed" else None
     record(session, subscription, ConsentEvent.SUBSCRIBED, evidence, told=told)
