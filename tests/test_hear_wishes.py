@@ -1,5 +1,6 @@
 """Who wants to leave, of those who answer a mail of ours: their own words count, and what they quote of us does not."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from conftest import MONDAY
 from test_render import page, story
 
-from digest.config import from_values
+from digest.config import Config, from_values
 from digest.hear.understand import understand
 from digest.hear.wishes import wants_to_leave
 from digest.hear.words import listed_bare
@@ -28,14 +29,14 @@ def leaves(body: str, subject: str = "Re: How to opt out", more: str = "") -> bo
     return wants_to_leave(understand(hearing.person(body, subject=subject, more=more)))
 
 
-@cache
-def mails(language: str) -> tuple[Rendered, ...]:
-    """An edition, and each mail that is none, of a newsletter whose name and headlines sound like wishes."""
+def newsletter(language: str) -> Config:
     news = {"title": "Rust Newsletter", "from": FROM, "language": language, "schedule": "daily 07:00 UTC"}
     values = {"base_url": "https://news.example", "secret_key": "k" * 32, "newsletters": {"daily": news}}
-    config = from_values(values, Path("digest.toml"), environment=False)
-    titles = ("How to opt out", "Please unsubscribe me", "Stop", "Take me off")
-    edition = page(
+    return from_values(values, Path("digest.toml"), environment=False)
+
+
+def edition(language: str, titles: Iterable[str], *, asks: bool = False) -> Rendered:
+    shown = page(
         *(story(n, title=title) for n, title in enumerate(titles, 1)),
         title="Rust Newsletter",
         language=language,
@@ -44,11 +45,18 @@ def mails(language: str) -> tuple[Rendered, ...]:
         view_url="https://news.example/e/7",
         schedule=parse("daily 07:00 UTC"),
         by_mail=True,
-        asks=True,
+        asks=asks,
         identity=Identity(subscribe_url="https://news.example/s", replies=True, share=True),
     )
+    return Templates().render(shown, subject="{{ lead.title }}")
+
+
+@cache
+def mails(language: str) -> tuple[Rendered, ...]:
+    """An edition, and each mail that is none, of a newsletter whose name and headlines sound like wishes."""
+    config = newsletter(language)
     others = (Templates().note(notes.sample(kind, "daily", config, language=language)) for kind in MAILS)
-    return Templates().render(edition, subject="{{ lead.title }}"), *others
+    return edition(language, ("How to opt out", "Please unsubscribe me", "Stop", "Take me off"), asks=True), *others
 
 
 def quoted(text: str) -> str:
@@ -127,21 +135,7 @@ def test_a_wish_below_a_quote_with_marks_is_heard(shape):
 @cache
 def long_edition(language: str) -> str:
     """The text of an edition of which no program that cuts sees the end."""
-    news = {"title": "Rust Newsletter", "from": FROM, "language": language, "schedule": "daily 07:00 UTC"}
-    values = {"base_url": "https://news.example", "secret_key": "k" * 32, "newsletters": {"daily": news}}
-    config = from_values(values, Path("digest.toml"), environment=False)
-    edition = page(
-        *(story(n, title=f"A headline of number {n}") for n in range(1, 110)),
-        title=config.newsletters["daily"].title,
-        language=language,
-        date=MONDAY,
-        topics=("AI",),
-        view_url="https://news.example/e/7",
-        schedule=parse("daily 07:00 UTC"),
-        by_mail=True,
-        identity=Identity(subscribe_url="https://news.example/s", replies=True, share=True),
-    )
-    text = Templates().render(edition, subject="x").text
+    text = edition(language, (f"A headline of number {n}" for n in range(1, 110))).text
     assert len(text) > 4_000 and text.count("\n") > 60
     return text
 
