@@ -21,7 +21,7 @@ from digest.errors import NotFound, StorageError, UserError
 from digest.hear import forward, sources
 from digest.hear.policy import Act
 from digest.models import Notice, OutboxRow, SubscriptionState
-from digest.store import history, hooks, pauses, people, refusals, reports, suppressions
+from digest.store import doubts, history, hooks, pauses, people, refusals, reports, suppressions
 from digest.store.api_tables import WebhookEvent
 from digest.store.consent_tables import ConsentEvent
 from digest.store.reports import Which
@@ -288,6 +288,18 @@ def test_ten_readers_at_one_domain_who_are_all_gone_are_doubted_in_a_large_list_
     hears(database, config, *(hearing.bounce(letters[one]) for one in (*some, *others[:3])))
     barred = [one for one in (*some, *others) if standing(database, one)[1]]
     assert barred == others[:3]
+
+
+@on_sqlite
+def test_readers_of_a_domain_are_counted_only_where_it_may_matter(database, config, clock, monkeypatch):
+    """It is a look through the whole list, and a dirty one has dead mailboxes at a thousand domains."""
+    counted, count = [], doubts.readers_at
+    monkeypatch.setattr(doubts, "readers_at", lambda *args, **more: counted.append(args[2]) or count(*args, **more))
+    many = [f"reader{n}@mail{n % 2}.example" for n in range(18)]  # nine at each
+    some = [f"reader{n}@corp.example" for n in range(11)]
+    letters = hearing.letters(database, config, clock, *many, *some, *(f"x{n}@big.example" for n in range(270)))
+    hears(database, config, *(hearing.bounce(letters[one]) for one in (*many, *some)))
+    assert set(counted) == {"corp.example"} and len(counted) == 1
 
 
 @on_sqlite

@@ -123,14 +123,21 @@ def decide(heard: Heard, past: Past, *, now: datetime) -> Decision:
     return Decision(Act.NONE, str(heard.kind))
 
 
+def _plainly(heard: Heard) -> bool:
+    return not heard.of_another and heard.status in AT_ONCE and heard.reason in (Reason.NO_MAILBOX, Reason.NO_DOMAIN)
+
+
+def enough_there(heard: Heard) -> int:
+    """Of how many readers at one domain the same must be said before it may be the domain's trouble."""
+    return ENOUGH if _plainly(heard) or heard.reason is Reason.NO_DOMAIN else FEW
+
+
 def _hard(heard: Heard, past: Past) -> Decision:
-    plainly = not heard.of_another and heard.status in AT_ONCE and heard.reason in (Reason.NO_MAILBOX, Reason.NO_DOMAIN)
-    if not plainly:
+    if not _plainly(heard):
         at = {one.letter_id: one.at for one in past.troubles if one.kind is Kind.HARD}
         if len(at) < AGAIN or max(at.values()) - min(at.values()) < AGAIN_OVER:
             return Decision(Act.NONE, f"{heard.reason}: believed when another edition says so again, a week later")
-    enough = ENOUGH if plainly or heard.reason is Reason.NO_DOMAIN else FEW
-    if past.gone_there >= enough and 2 * past.gone_there >= past.readers_there:
+    if past.gone_there >= enough_there(heard) and 2 * past.gone_there >= past.readers_there:
         said = f"{past.gone_there} of {past.readers_there} readers at {past.domain} are said to have no mailbox"
         return Decision(Act.DOUBTED, said)
     if past.gone >= doubted_from(past.sent):

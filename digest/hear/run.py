@@ -410,15 +410,18 @@ def _gone(session: Session, edition_id: int, storms: Storms) -> tuple[int, int]:
     return storms.seen[edition_id]
 
 
-def _gone_there(session: Session, edition_id: int, letter: Letter, storms: Storms) -> tuple[int, int]:
-    """Of the readers at the domain of a letter's, how many are said to have no mailbox, and all; (0, 0) of few."""
+def _gone_there(session: Session, edition_id: int, letter: Letter, storms: Storms, few: int) -> tuple[int, int]:
+    """Of the readers at the domain of a letter's, how many are said to have no mailbox, and all; (0, 0) below `few`.
+
+    To count all of them is to look through the list, so it is done for domains at which it can matter.
+    """
     domain = _domain(letter)
     if edition_id not in storms.there:
         storms.there[edition_id] = doubts.gone_by_domain(session, edition_id)
     said = storms.there[edition_id].setdefault(domain, set())
     if letter.subscriber_id is not None:
         said.add(letter.subscriber_id)
-    if len(said) < policy.FEW:
+    if len(said) < few:
         return 0, 0
     before, readers = storms.readers.get((edition_id, domain), (0, 0))
     if len(said) >= 2 * before:  # until then twice as many as now are not half of those that were counted
@@ -455,7 +458,7 @@ def _decide(
     decision = policy.decide(heard, past, now=now)
     if decision.act is Act.SUPPRESS and heard.kind is Kind.HARD and letter.edition_id is not None:
         gone, sent = _gone(session, letter.edition_id, storms)
-        there, readers = _gone_there(session, letter.edition_id, letter, storms)
+        there, readers = _gone_there(session, letter.edition_id, letter, storms, policy.enough_there(heard))
         past = replace(past, gone=gone, sent=sent, gone_there=there, readers_there=readers, domain=_domain(letter))
         decision = policy.decide(heard, past, now=now)
     if person is None and decision.act is not Act.OURS:
